@@ -1,0 +1,43 @@
+# Consilium: what people type. `make demo` and `make test` need Python >= 3.11 and nothing else.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+ONLY   ?= engine
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test plain scenario check proof clean
+
+help:            ## show this list
+	@grep -hE '^[a-z]+: .*##|^[a-z]+: +##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+
+demo: $(VENV)/.base   ## four hospitals train one model together (ARGS="--data DIR --seed N")
+	@$(BIN)/consilium demo $(ARGS)
+
+test: plain scenario   ## all tests: the plain ones, then whole spaces with the real engine
+
+plain: $(VENV)/.test   ## the plain tests (under two minutes)
+	@$(BIN)/pytest -q -m "not scenario" $(ARGS)
+
+scenario: $(VENV)/.test   ## whole spaces: real processes, engine and certificates
+	@$(BIN)/pytest -q -m scenario $(ARGS)
+
+check: $(VENV)/.test   ## style, types, floors
+	@$(BIN)/ruff check src tests benchmarks scripts
+	@$(BIN)/ruff format --check src tests benchmarks scripts
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+proof: $(VENV)/.test   ## measure every figure that we claim (ONLY=area QUICK=1)
+	@$(BIN)/python -m benchmarks.proof --only $(ONLY) $(if $(QUICK),--quick)
+
+clean:           ## remove the virtual environment and everything the tools left
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .consilium
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.base: pyproject.toml constraints.txt
+	@$(PYTHON) scripts/setup.py $(VENV)
+
+$(VENV)/.test: pyproject.toml constraints.txt
+	@$(PYTHON) scripts/setup.py $(VENV) --extras test

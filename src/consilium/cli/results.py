@@ -1,0 +1,58 @@
+"""Results for people: the table at the end of a study, in their language."""
+
+from __future__ import annotations
+
+import os
+
+import typer
+
+from consilium.cli.language import language_of
+from consilium.cli.printing import show_rows
+from consilium.space.record import METHODS, ResultRecord, Row
+from consilium.space.report.words import METHOD, spoken
+from consilium.space.run import Finished
+
+_WORDS = {
+    "en": ("Hospital", "held out #", "Mean", "Worst", "Report", "Record", "Passport", "Evidence"),
+    "zh": ("医院", "留出 #", "平均", "最差", "报告", "结果", "模型护照", "证据"),
+}
+
+
+def show_finished(finished: Finished) -> None:
+    """Print a finished study: tables, then where everything lies."""
+    record = finished.record
+    show_result(record)
+    words = _WORDS[language_of(os.environ)]
+    verdict = "✓" if record.evidence.verified else "✗"
+    lines = (
+        (words[4], str(finished.report_path)),
+        (words[5], str(finished.record_path)),
+        (words[6], record.model.passport),
+        (words[7], f"{verdict} {record.evidence.entries}"),
+    )
+    for name, value in lines:
+        typer.echo(f"{name}: {value}")
+
+
+def show_result(record: ResultRecord) -> None:
+    """Print AUROC and accuracy of every method at every hospital."""
+    language = language_of(os.environ)
+    words = _WORDS[language]
+    shown = [method for method in METHODS if record.mean["accuracy"][method] is not None]
+    names = [f"{getattr(METHOD[method], language)} #" for method in shown]
+    for metric, title in (("auroc", "AUROC"), ("accuracy", "Accuracy")):
+        rows: list[list[object]] = [
+            [
+                getattr(spoken(site.title), language),
+                site.n_test,
+                *_figures(getattr(site, metric), shown),
+            ]
+            for site in record.sites
+        ]
+        rows.append([words[2], "", *_figures(record.mean[metric], shown)])
+        rows.append([words[3], "", *_figures(record.worst[metric], shown)])
+        show_rows(title, (words[0], words[1], *names), rows)
+
+
+def _figures(row: Row, shown: list[str]) -> list[float | None]:
+    return [row[method] for method in shown]

@@ -1,0 +1,74 @@
+"""`consilium study`: running studies that this hospital leads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from consilium.cli.options import HERE, AsJson, Home
+from consilium.cli.printing import emit, show_record, show_rows
+from consilium.cli.progress import Bars
+from consilium.cli.results import show_result
+from consilium.space.client import connect
+from consilium.space.offers import draft_record
+from consilium.space.run import StudyProgress
+from consilium.space.spacefile import read_study
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    plan: Annotated[Path, typer.Argument(help="TOML file with the study's plan.")],
+    home: Home = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Run a study that this hospital leads, and wait for its result."""
+    study = read_study(plan)
+    with connect(home) as node, Bars() as bars:
+        draft = draft_record(study, space=str(node.status()["space"]))
+        record = node.studies.run(seen=StudyProgress(bars, study), **draft)
+    emit(record.as_json()) if as_json else show_result(record)
+
+
+@app.command("list")
+def list_studies(home: Home = HERE, as_json: AsJson = False) -> None:
+    """List the studies that this hospital leads."""
+    with connect(home) as node:
+        found = node.studies.list()
+    if as_json:
+        emit(found)
+        return
+    rows = [(each["id"], each["title"], each["state"], each["created"]) for each in found]
+    show_rows("Studies", ("id", "title", "state", "created"), rows, empty="No study yet.")
+
+
+@app.command()
+def show(study: str, home: Home = HERE, as_json: AsJson = False) -> None:
+    """Show a study's state and what happened in it."""
+    with connect(home) as node:
+        record = node.studies.get(study)
+    if as_json:
+        emit(record)
+        return
+    events: list[dict[str, Any]] = record.pop("events", [])
+    show_record("Study", record)
+    rows = [(each["time"], each["kind"], _short(each.get("facts"))) for each in events]
+    show_rows("Events", ("time", "kind", "facts"), rows)
+
+
+@app.command()
+def stop(study: str, home: Home = HERE, as_json: AsJson = False) -> None:
+    """Stop a study; the rounds it has accepted are kept."""
+    with connect(home) as node:
+        record = node.studies.stop(study)
+    emit(record) if as_json else typer.echo(f"{study}: {record.get('state', '–')}")
+
+
+def _short(facts: Any) -> str:
+    """Say an event's plain facts; tables within are for `--json`."""
+    kept = facts.items() if isinstance(facts, dict) else ()
+    plain = [(key, value) for key, value in kept if isinstance(value, str | int | float)]
+    return ", ".join(f"{key} {value}" for key, value in plain)

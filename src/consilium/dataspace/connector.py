@@ -1,0 +1,113 @@
+"""One participant's connector: everything that the verbs need, put together once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from consilium.dataspace.machines import TERMINAL
+from consilium.dataspace.ports import Decide, Directory, Transport
+from consilium.dataspace.records import Negotiation, Transfer
+from consilium.dataspace.settings import DataspaceSettings
+from consilium.dataspace.store import get_process
+from consilium.dataspace.wire.builders import BASE
+from consilium.dataspace.wire.client import Client
+from consilium.dataspace.wire.tokens import ReplayGuard
+from consilium.kernel.clock import Clock
+from consilium.kernel.identifiers import ParticipantId, ProcessId
+from consilium.ledger.database import Database
+from consilium.ledger.keys import SigningKey
+
+P = TypeVar("P", bound=Negotiation | Transfer)
+
+
+class Bell:
+    """Rings when something was committed; wakes the outbox and whoever waits for a state."""
+
+    def __init__(self) -> None:
+        self._rung = 0
+        self._condition = threading.Condition()
+
+    @property
+    def rung(self) -> int:
+        """How often it has rung; ask before looking, and nothing is missed."""
+        return self._rung
+
+    def ring(self) -> None:
+        """Wake everybody."""
+        with self._condition:
+            self._rung += 1
+            self._condition.notify_all()
+
+    def wait(self, since: int, *, timeout_s: float) -> None:
+        """Return when it has rung more than `since` times, or after `timeout_s`."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._rung > since, timeout_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connector:
+    """One participant's identity, state, peers and decisions.
+
+    `root` is the URL of our protocol root as peers reach it; it is told to
+    them as callback address.
+    """
+
+    me: ParticipantId
+    title: str
+    root: str
+    database: Database
+    key: SigningKey
+    clock: Clock
+    directory: Directory
+    transport: Transport
+    decide: Decide
+    settings: DataspaceSettings = field(default_factory=DataspaceSettings)
+    seen: ReplayGuard = field(default_factory=ReplayGuard)
+    bell: Bell = field(default_factory=Bell)
+
+    @property
+    def callback(self) -> str:
+        """The address under which peers answer us."""
+        return self.root.rstrip("/") + BASE
+
+    @property
+    def client(self) -> Client:
+        """Our way of asking others."""
+        return Client(
+            me=self.me,
+            key=self.key,
+            clock=self.clock,
+            directory=self.directory,
+            transport=self.transport,
+        )
+
+    def wait_for(
+        self,
+        kind: type[P],
+        pid: ProcessId,
+        *,
+        states: Collection[str] = TERMINAL,
+        timeout_s: float,
+    ) -> P:
+        """Wait until one of our processes is in one of these states, and return it.
+
+        After `timeout_s` it is returned as it stands then; look at its state.
+
+        Raises
+        ------
+        NotFoundError
+            `dataspace.no_process`.
+        """
+        end = time.monotonic() + timeout_s
+        while True:
+            rung = self.bell.rung
+            with self.database.read() as connection:
+                process = get_process(connection, kind, pid)
+            left_s = end - time.monotonic()
+            if process.state in states or left_s <= 0:
+                return process
+            self.bell.wait(rung, timeout_s=left_s)

@@ -1,0 +1,336 @@
+"""The protocol's paths, both roles: one table, one way in for every request.
+
+`answer` takes a request from wherever it comes (our HTTP server, the hub's
+relay, the same process) and always gives an answer, signed for the request.
+A refused request changes nothing; the protocol's error document says why.
+
+Plan of `answer`: (1) find the path; (2) see who asks; (3) read the document;
+(4) let the verb do it; (5) turn a refusal into the protocol's words; (6) sign.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, unquote
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from consilium.dataspace import negotiation, transfer
+from consilium.dataspace.catalog import show_catalog, show_dataset
+from consilium.dataspace.connector import Connector
+from consilium.dataspace.ports import WireReply, WireRequest
+from consilium.dataspace.records import Negotiation, Process, Role, Transfer
+from consilium.dataspace.steps import get_peers_process
+from consilium.dataspace.wire import builders
+from consilium.dataspace.wire.messages import (
+    CatalogRequestMessage,
+    ContractAgreementMessage,
+    ContractAgreementVerificationMessage,
+    ContractNegotiationEventMessage,
+    ContractNegotiationTerminationMessage,
+    ContractRequestMessage,
+    TransferCompletionMessage,
+    TransferRequestMessage,
+    TransferStartMessage,
+    TransferTerminationMessage,
+)
+from consilium.dataspace.wire.models import read_shape
+from consilium.dataspace.wire.tokens import Caller, TokenError, authenticate, make_answer
+from consilium.dataspace.wire.transports import ANSWER_HEADER
+from consilium.kernel.canonical import canonical_bytes, read_json
+from consilium.kernel.errors import ConsiliumError, InputError, NotFoundError, StateError
+
+LOG = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+
+CATALOG_ERROR = "CatalogError"
+NEGOTIATION_ERROR = "ContractNegotiationError"
+TRANSFER_ERROR = "TransferError"
+
+_STATUS = {"input": 400, "not_found": 404, "denied": 400, "state": 400, "integrity": 403}
+"""How a refusal is told to a peer; a wrong step is a 400 in this protocol."""
+_IN_EVIDENCE = frozenset({"not_found", "denied", "state", "integrity"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request whose sender is known: who, for which process, with which document."""
+
+    caller: Caller
+    pid: str
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One path of the protocol; `{pid}` stands for our number of a process, or a dataset."""
+
+    method: str
+    path: str
+    error: str
+    handle: Callable[[Connector, Asked], Document]
+    status: int = 200
+
+    def match(self, request: WireRequest) -> str | None:
+        """Return the path's pid (empty if it has none), or None if it is another path."""
+        pattern = re.escape(builders.BASE + self.path).replace(r"\{pid\}", "([^/]+)")
+        found = re.fullmatch(pattern, request.path) if request.method == self.method else None
+        if found is None:
+            return None
+        return unquote(found[1]) if found.groups() else ""
+
+
+def answer(connector: Connector, request: WireRequest) -> WireReply:
+    """Answer one protocol request.
+
+    Discloses
+    ---------
+    What the verb behind the path discloses; of a refusal, code and sentence.
+    """
+    if (request.method, request.path) == ("GET", builders.VERSION_PATH):
+        return _reply(connector, request, 200, builders.version_response(connector.me))
+    for route in ROUTES:
+        pid = route.match(request)
+        if pid is not None:
+            status, document = _answer_route(connector, request, route, pid)
+            return _reply(connector, request, status, document)
+    lost = NotFoundError("dataspace.no_route", method=request.method[:8], path=request.path[:200])
+    document = builders.error(CATALOG_ERROR, code=lost.code, reason=lost.public)
+    return _reply(connector, request, 404, document)
+
+
+def dsp_router(connector: Connector) -> APIRouter:
+    """Serve a connector's protocol root; mount it where `connector.root` says.
+
+    Discloses
+    ---------
+    As `answer`.
+    """
+    router = APIRouter(include_in_schema=False)
+
+    async def read_body(request: Request) -> bytes:
+        """Take in a body, but not much more than is allowed."""
+        found = bytearray()
+        async for chunk in request.stream():
+            found += chunk
+            if len(found) > connector.settings.largest_body:
+                break
+        return bytes(found)
+
+    @router.api_route("/{path:path}", methods=["GET", "POST"])
+    def serve(request: Request, path: str, body: bytes = Depends(read_body)) -> Response:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        asked = WireRequest(
+            method=request.method,
+            path=f"/{path}",
+            token=token if scheme.lower() == "bearer" else "",
+            body=body,
+        )
+        reply = answer(connector, asked)
+        headers = {ANSWER_HEADER: reply.token} if reply.token else {}
+        return Response(reply.body, reply.status, headers, media_type="application/json")
+
+    return router
+
+
+def _answer_route(
+    connector: Connector, request: WireRequest, route: Route, pid: str
+) -> tuple[int, Document]:
+    """Let the verb answer; the request boundary, where every fault becomes an answer."""
+    caller: Caller | None = None
+    document: Document = {}
+    try:
+        if len(request.body) > connector.settings.largest_body:
+            raise InputError("dataspace.too_large", limit=connector.settings.largest_body)
+        caller = _authenticate(connector, request, route, pid)
+        document = _read_document(request)
+        return route.status, route.handle(
+            connector, Asked(caller=caller, pid=pid, document=document)
+        )
+    except ConsiliumError as error:
+        refusal = error
+    except Exception:
+        LOG.exception("%s %s could not be handled", request.method, request.path)
+        refusal = StateError("dataspace.broken")
+    status = _status(refusal)
+    if caller is not None and status < 500 and refusal.family in _IN_EVIDENCE:
+        _record_refusal(connector, route, caller, refusal, about=pid or _about(document))
+    LOG.info("%s %s: %s", request.method, request.path, refusal.public)
+    return status, _error_document(route, refusal, document, pid)
+
+
+def _status(refusal: ConsiliumError) -> int:
+    if isinstance(refusal, TokenError):
+        return refusal.http_status
+    if refusal.code == "dataspace.broken":
+        return 500
+    return _STATUS.get(refusal.family, refusal.http_status)
+
+
+def _authenticate(connector: Connector, request: WireRequest, route: Route, pid: str) -> Caller:
+    """See who asks; the path is written anew, since a relay may have written it otherwise."""
+    path = builders.BASE + route.path.replace("{pid}", quote(pid, safe=":"))
+    return authenticate(
+        request.token,
+        key_of=connector.directory.key_of,
+        audience=connector.me,
+        asked=(request.method, path, request.body),
+        clock=connector.clock,
+        seen=connector.seen,
+    )
+
+
+def _read_document(request: WireRequest) -> Document:
+    if request.method == "GET":
+        return {}
+    found = read_json(request.body)
+    if not isinstance(found, dict) or rb"\u0000" in canonical_bytes(found):
+        raise InputError("dataspace.bad_message", message="document", place="document")
+    return found
+
+
+def _record_refusal(
+    connector: Connector, route: Route, caller: Caller, refusal: ConsiliumError, *, about: str
+) -> None:
+    facts = {
+        "path": route.path,
+        "code": refusal.code,
+        "rule": str(refusal.facts.get("rule", ""))[:80],
+        "about": about[:200],
+        "signed_by_peer": caller.token,
+    }
+    with connector.database.write() as tx:
+        tx.record("request.refused", caller.participant, facts)
+
+
+def _about(document: Document) -> str:
+    return str(document.get("agreementId", document.get("consumerPid", "")))
+
+
+def _error_document(
+    route: Route, refusal: ConsiliumError, document: Document, pid: str
+) -> Document:
+    told = builders.error(route.error, code=refusal.code, reason=refusal.public)
+    if route.error == CATALOG_ERROR:
+        return told
+    named = {key: document.get(key) for key in ("providerPid", "consumerPid")}
+    pids = {key: value if isinstance(value, str) else pid for key, value in named.items()}
+    return told | pids
+
+
+def _reply(
+    connector: Connector, request: WireRequest, status: int, document: Document
+) -> WireReply:
+    body = canonical_bytes(document)
+    if not request.token:
+        return WireReply(status=status, body=body)
+    token = make_answer(
+        connector.key, issuer=connector.me, request=request.token, status=status, body=body
+    )
+    return WireReply(status=status, body=body, token=token)
+
+
+def _state(process: Process) -> Document:
+    kind = "ContractNegotiation" if isinstance(process, Negotiation) else "TransferProcess"
+    pids = {process.role: process.pid, process.role.other: process.peer_pid}
+    return builders.process_state(
+        kind, process.state, provider=pids[Role.PROVIDER], consumer=pids[Role.CONSUMER]
+    )
+
+
+def _catalog(connector: Connector, asked: Asked) -> Document:
+    if read_shape(CatalogRequestMessage, asked.document).filter:
+        raise InputError("dataspace.filter_unsupported")
+    return show_catalog(connector, asked.caller.participant)
+
+
+def _dataset(connector: Connector, asked: Asked) -> Document:
+    return show_dataset(connector, asked.caller.participant, asked.pid)
+
+
+def _get_negotiation(connector: Connector, asked: Asked) -> Document:
+    with connector.database.read() as connection:
+        return _state(get_peers_process(connection, Negotiation, asked.pid, by=asked.caller))
+
+
+def _get_transfer(connector: Connector, asked: Asked) -> Document:
+    with connector.database.read() as connection:
+        return _state(get_peers_process(connection, Transfer, asked.pid, by=asked.caller))
+
+
+def _contract_request(connector: Connector, asked: Asked) -> Document:
+    message = read_shape(ContractRequestMessage, asked.document)
+    policy = asked.document["offer"]
+    return _state(
+        negotiation.on_contract_request(connector, message, policy=policy, by=asked.caller)
+    )
+
+
+def _agreement(connector: Connector, asked: Asked) -> Document:
+    message = read_shape(ContractAgreementMessage, asked.document)
+    policy = asked.document["agreement"]
+    return _state(
+        negotiation.on_agreement(connector, asked.pid, message, policy=policy, by=asked.caller)
+    )
+
+
+def _verification(connector: Connector, asked: Asked) -> Document:
+    message = read_shape(ContractAgreementVerificationMessage, asked.document)
+    return _state(negotiation.on_verification(connector, asked.pid, message, by=asked.caller))
+
+
+def _event(connector: Connector, asked: Asked) -> Document:
+    message = read_shape(ContractNegotiationEventMessage, asked.document)
+    return _state(
+        negotiation.on_event(connector, asked.pid, message, event=message.event, by=asked.caller)
+    )
+
+
+def _end_negotiation(connector: Connector, asked: Asked) -> Document:
+    message = read_shape(ContractNegotiationTerminationMessage, asked.document)
+    return _state(negotiation.on_termination(connector, asked.pid, message, by=asked.caller))
+
+
+def _transfer_request(connector: Connector, asked: Asked) -> Document:
+    message = read_shape(TransferRequestMessage, asked.document)
+    address = asked.document.get("dataAddress", {})
+    return _state(
+        transfer.on_transfer_request(connector, message, address=address, by=asked.caller)
+    )
+
+
+def _start(connector: Connector, asked: Asked) -> Document:
+    message = read_shape(TransferStartMessage, asked.document)
+    return _state(transfer.on_start(connector, asked.pid, message, by=asked.caller))
+
+
+def _completion(connector: Connector, asked: Asked) -> Document:
+    message = read_shape(TransferCompletionMessage, asked.document)
+    return _state(transfer.on_completion(connector, asked.pid, message, by=asked.caller))
+
+
+def _end_transfer(connector: Connector, asked: Asked) -> Document:
+    message = read_shape(TransferTerminationMessage, asked.document)
+    return _state(transfer.on_termination(connector, asked.pid, message, by=asked.caller))
+
+
+ROUTES = (
+    Route("POST", "/catalog/request", CATALOG_ERROR, _catalog),
+    Route("GET", "/catalog/datasets/{pid}", CATALOG_ERROR, _dataset),
+    Route("POST", "/negotiations/request", NEGOTIATION_ERROR, _contract_request, 201),
+    Route("GET", "/negotiations/{pid}", NEGOTIATION_ERROR, _get_negotiation),
+    Route("POST", "/negotiations/{pid}/agreement", NEGOTIATION_ERROR, _agreement),
+    Route("POST", "/negotiations/{pid}/agreement/verification", NEGOTIATION_ERROR, _verification),
+    Route("POST", "/negotiations/{pid}/events", NEGOTIATION_ERROR, _event),
+    Route("POST", "/negotiations/{pid}/termination", NEGOTIATION_ERROR, _end_negotiation),
+    Route("POST", "/transfers/request", TRANSFER_ERROR, _transfer_request, 201),
+    Route("GET", "/transfers/{pid}", TRANSFER_ERROR, _get_transfer),
+    Route("POST", "/transfers/{pid}/start", TRANSFER_ERROR, _start),
+    Route("POST", "/transfers/{pid}/completion", TRANSFER_ERROR, _completion),
+    Route("POST", "/transfers/{pid}/termination", TRANSFER_ERROR, _end_transfer),
+)

@@ -1,0 +1,24 @@
+"""The room's section of the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataspaceSettings:
+    """How patiently messages are sent, and how much is taken in.
+
+    `patience_s` is how long an undelivered message is tried before its process
+    is given up; the waits between tries grow from `first_wait_s` to
+    `longest_wait_s`. `senders` messages travel at once, one for each process.
+    `largest_body` is in bytes. A count below `smallest_count` is not shown in
+    the catalogue unless the data are public.
+    """
+
+    patience_s: float = 3600.0
+    first_wait_s: float = 0.2
+    longest_wait_s: float = 30.0
+    senders: int = 8
+    largest_body: int = 1 << 20
+    smallest_count: int = 10

@@ -1,0 +1,86 @@
+"""Asking a peer: sign the request, send it, and believe only the peer's own answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from consilium.dataspace.ports import Directory, Transport, WireRequest
+from consilium.dataspace.wire.tokens import check_answer, make_token
+from consilium.kernel.canonical import canonical_bytes, read_json
+from consilium.kernel.clock import Clock
+from consilium.kernel.errors import InputError, PeerError
+from consilium.kernel.identifiers import ParticipantId
+from consilium.ledger.keys import SigningKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """One participant's way of asking the others."""
+
+    me: ParticipantId
+    key: SigningKey
+    clock: Clock
+    directory: Directory
+    transport: Transport
+
+    def get(self, peer: ParticipantId, path: str) -> tuple[int, dict[str, Any]]:
+        """Read something; raises as `post` does."""
+        return self._ask(peer, "GET", path, b"")
+
+    def post(
+        self, peer: ParticipantId, path: str, document: dict[str, Any]
+    ) -> tuple[int, dict[str, Any]]:
+        """Send a document; return the status and the document that came back.
+
+        Raises
+        ------
+        PeerError
+            `dataspace.unreachable`, `dataspace.unsigned_answer`,
+            `dataspace.bad_answer`.
+        IntegrityError
+            `dataspace.forged_answer`.
+        NotFoundError
+            `dataspace.unknown_participant`.
+
+        Discloses
+        ---------
+        The document, to the peer; and to whoever carries it.
+        """
+        return self._ask(peer, "POST", path, canonical_bytes(document))
+
+    def _ask(
+        self, peer: ParticipantId, method: str, path: str, body: bytes
+    ) -> tuple[int, dict[str, Any]]:
+        peer_key = self.directory.key_of(peer)
+        token = make_token(
+            self.key,
+            issuer=self.me,
+            audience=peer,
+            method=method,
+            path=path,
+            body=body,
+            clock=self.clock,
+        )
+        reply = self.transport.send(
+            peer, WireRequest(method=method, path=path, token=token, body=body)
+        )
+        check_answer(
+            reply.token,
+            key=peer_key,
+            issuer=peer,
+            request=token,
+            status=reply.status,
+            body=reply.body,
+        )
+        return reply.status, _read_object(peer, reply.body)
+
+
+def _read_object(peer: ParticipantId, body: bytes) -> dict[str, Any]:
+    try:
+        found = read_json(body)
+    except InputError as error:
+        raise PeerError("dataspace.bad_answer", peer=peer, retryable=False) from error
+    if not isinstance(found, dict):
+        raise PeerError("dataspace.bad_answer", peer=peer, retryable=False)
+    return found

@@ -1,0 +1,131 @@
+"""Serving an application beside everything else a process does: on a socket file, or by TLS."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from consilium.kernel.errors import StateError
+
+_START_S = 15.0
+_END_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsPlace:
+    """Where to listen on the network, and with which certificate and key (PEM files)."""
+
+    host: str
+    port: int
+    certificate: Path
+    key: Path
+
+
+class Serving:
+    """One application, served in a thread until closed.
+
+    Parameters
+    ----------
+    app : ASGI application
+        What is served.
+    place : Path or TlsPlace
+        A unix socket's path (made for this user alone), or a network address.
+    """
+
+    def __init__(self, app: ASGIApp, place: Path | TlsPlace) -> None:
+        self._place = place
+        options: dict[str, object] = {
+            "log_config": None,
+            "access_log": False,
+            "lifespan": "off",
+            "server_header": False,
+            "timeout_graceful_shutdown": 2,
+            "timeout_keep_alive": 75,
+        }
+        if isinstance(place, TlsPlace):
+            options |= {"ssl_certfile": str(place.certificate), "ssl_keyfile": str(place.key)}
+        self._config = uvicorn.Config(app, **options)  # type: ignore[arg-type]
+        self._server = uvicorn.Server(self._config)
+        self._thread: threading.Thread | None = None
+        self._listener: socket.socket | None = None
+
+    def start(self) -> None:
+        """Listen and answer; returns when requests are taken.
+
+        Raises
+        ------
+        StateError
+            `boundary.port_taken`, `boundary.not_serving`.
+        """
+        self._listener = _listen(self._place)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._listener],), name="serving", daemon=True
+        )
+        self._thread.start()
+        ends = time.monotonic() + _START_S
+        while not self._server.started:
+            if time.monotonic() > ends or not self._thread.is_alive():
+                raise StateError("boundary.not_serving", place=_name(self._place))
+            time.sleep(0.005)
+
+    def renew_certificate(self) -> None:
+        """Read certificate and key again; new connections get them, open ones go on."""
+        if isinstance(self._place, TlsPlace) and self._config.ssl is not None:
+            self._config.ssl.load_cert_chain(self._place.certificate, self._place.key)
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Have a function called in the event loop that answers requests."""
+        for server in self._server.servers:
+            server.get_loop().call_soon_threadsafe(function)
+            return
+
+    def close(self) -> None:
+        """Take no more requests, finish those under way for a short while, and leave no file."""
+        self._server.should_exit = True
+        if self._thread is not None:
+            self._thread.join(_END_S)
+            self._server.force_exit = True
+            self._thread.join(_END_S)
+        if self._listener is not None:
+            self._listener.close()
+        if isinstance(self._place, Path):
+            self._place.unlink(missing_ok=True)
+
+
+def _listen(place: Path | TlsPlace) -> socket.socket:
+    if isinstance(place, TlsPlace):
+        return _listen_on_network(place)
+    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    place.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(place))
+    place.chmod(0o600)
+    listener.listen(128)
+    return listener
+
+
+def _listen_on_network(place: TlsPlace) -> socket.socket:
+    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with contextlib.suppress(OSError):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        listener.bind((place.host, place.port))
+    except OSError as error:
+        listener.close()
+        raise StateError("boundary.port_taken", port=place.port, host=place.host) from error
+    listener.listen(256)
+    return listener
+
+
+def _name(place: Path | TlsPlace) -> str:
+    return f"{place.host}:{place.port}" if isinstance(place, TlsPlace) else str(place)

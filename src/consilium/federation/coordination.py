@@ -1,0 +1,356 @@
+"""Running studies at the hub: segments, attempts, and what survives a crash.
+
+The hub's database and the files of accepted rounds are the truth. The engine
+is asked to run one segment at a time; what it says about its jobs is never
+believed further than "try again". Each attempt writes into a folder of its
+own, so a job that lives on after its time writes where nobody looks.
+
+A segment ends early when a hospital that was missing is back: the next
+segment begins with it. A hospital is waited for in this way a few times only.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from consilium.federation.folder import SegmentFolder
+from consilium.federation.ports import Engine, EngineStatus
+from consilium.federation.resumption import starting_point
+from consilium.federation.states import LIVE, StudyState
+from consilium.federation.store import add_event, get_study, list_segments, list_studies
+from consilium.federation.studies import (
+    begin_segment,
+    end_segment,
+    move_study,
+    name_job,
+)
+from consilium.gate.orders import Order, Study, peek_study
+from consilium.kernel.canonical import digest_of
+from consilium.kernel.clock import Clock
+from consilium.kernel.errors import ConsiliumError, NotFoundError
+from consilium.kernel.identifiers import ParticipantId, StudyId
+from consilium.ledger.database import Database
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long the hub waits, in seconds, and how often it tries."""
+
+    all_sites_s: float = 20.0
+    """For every invited hospital to be connected before the first segment."""
+    quorum_s: float = 600.0
+    """For a quorum of them to be connected before any segment."""
+    start_s: float = 90.0
+    """For a job's first event."""
+    margin_s: float = 30.0
+    """Beyond a round's deadline, before a silent job is given up."""
+    ended_s: float = 2.0
+    """After the engine says that a job has ended or is unknown, for its last files."""
+    tries: int = 5
+    """Attempts in a row that accept no further round."""
+    welcomes: int = 3
+    """Times that a segment ends early for one returning hospital."""
+    look_s: float = 0.05
+    """Between two looks into an attempt's folder."""
+
+
+def study_folder(root: Path, plan: Study) -> Path:
+    """Name a study's folder by its plan's digest: safe in paths, the same after a restart."""
+    return root / plan.digest.removeprefix("sha256:")[:16]
+
+
+def list_attempts(folder: Path) -> list[SegmentFolder]:
+    """Return the folders of a study's attempts, oldest first."""
+    return [SegmentFolder(path) for path in sorted(folder.glob("attempt-*"))]
+
+
+class Coordinator:
+    """Runs every live study in a thread of its own.
+
+    Parameters
+    ----------
+    database : Database
+        The hub's.
+    engine : Engine
+        Where segments run.
+    root : Path
+        Folder that holds one folder for each study, one below for each attempt.
+    clock, patience
+        Time and waits, handed in.
+    engine_life : callable
+        Gives another number each time the engine's process begins anew: jobs of
+        an earlier life are lost, whatever its records say.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        engine: Engine,
+        root: Path,
+        *,
+        clock: Clock,
+        patience: Patience | None = None,
+        engine_life: Callable[[], int] = int,
+    ) -> None:
+        self.database = database
+        self.engine = engine
+        self.root = root
+        self.clock = clock
+        self.patience = patience or Patience()
+        self.engine_life = engine_life
+        self._closing = threading.Event()
+        self._stops: dict[StudyId, threading.Event] = {}
+        self._threads: dict[StudyId, threading.Thread] = {}
+
+    def resume(self) -> None:
+        """Take up every study that the last run of the hub left alive."""
+        with self.database.read() as connection:
+            live = [StudyId(row["id"]) for row in list_studies(connection, states=LIVE)]
+        for study in live:
+            self.begin(study)
+
+    def begin(self, study: StudyId) -> None:
+        """Run one study in a thread, unless it runs already."""
+        thread = self._threads.get(study)
+        if thread is not None and thread.is_alive():
+            return
+        self._stops[study] = threading.Event()
+        self._threads[study] = threading.Thread(
+            target=self._guard, args=(study,), name=f"study {study}", daemon=True
+        )
+        self._threads[study].start()
+
+    def stop(self, study: StudyId) -> None:
+        """Stop a study for good; its accepted rounds are kept."""
+        if study in self._stops:
+            self._stops[study].set()
+
+    def close(self) -> None:
+        """Let go of every study; they resume at the next start."""
+        self._closing.set()
+        for thread in self._threads.values():
+            thread.join(timeout=5)
+
+    def ended_attempt(self, plan: Study) -> SegmentFolder:
+        """Return the attempt that brought a study to its end.
+
+        Raises
+        ------
+        NotFoundError
+            `federation.no_file`.
+        """
+        for folder in reversed(list_attempts(study_folder(self.root, plan))):
+            if folder.has_ended():
+                return folder
+        raise NotFoundError("federation.no_file", file="final.safetensors", folder=plan.study)
+
+    def _guard(self, study: StudyId) -> None:
+        """Run one study to its end; the job loop, where every fault ends in a word."""
+        try:
+            Conduct(self, study).run()
+        except ConsiliumError as error:
+            LOG.error("study %s: %s %s", study, error.public, error.detail)
+            self._fail(study, error.code)
+        except Exception:
+            LOG.exception("study %s broke", study)
+            self._fail(study, "boundary.broken")
+
+    def _fail(self, study: StudyId, reason: str) -> None:
+        with self.database.write() as tx:
+            if StudyState(get_study(tx.connection, study)["state"]) in LIVE:
+                move_study(tx, study, StudyState.FAILED, clock=self.clock, reason=reason)
+
+    def should_leave(self, study: StudyId) -> bool:
+        """Say whether the study's thread has to end now."""
+        return self._closing.is_set() or self._stops[study].is_set()
+
+    def is_stopped(self, study: StudyId) -> bool:
+        """Say whether somebody stopped the study for good."""
+        return self._stops[study].is_set()
+
+
+class Conduct:
+    """One study's way through its segments."""
+
+    def __init__(self, coordinator: Coordinator, study: StudyId) -> None:
+        self.hub = coordinator
+        self.study = study
+        with coordinator.database.read() as connection:
+            row = get_study(connection, study)
+        self.signed: str = row["signed"]
+        self.state = StudyState(row["state"])
+        self.plan = peek_study(self.signed)
+        self.folder = study_folder(coordinator.root, self.plan)
+        self.welcomes: dict[ParticipantId, int] = {}
+        self.missing: frozenset[ParticipantId] = frozenset()
+
+    def run(self) -> None:
+        """Go on until the study has ended or the hub closes."""
+        hub, fruitless = self.hub, 0
+        if self.state is StudyState.SUBMITTED:
+            self._move(StudyState.RUNNING)
+        while not hub.should_leave(self.study):
+            point = starting_point(self.attempts(), self.plan, self.start_model())
+            if not self._await_sites():
+                continue
+            outcome = self._attempt()
+            if outcome == "finished":
+                self._move(StudyState.COMPLETED)
+                return
+            if outcome in {"welcome", "left"}:
+                continue
+            after = starting_point(self.attempts(), self.plan, self.start_model())
+            fruitless = 0 if after.first_round > point.first_round else fruitless + 1
+            if fruitless >= hub.patience.tries:
+                self._move(StudyState.FAILED, reason=outcome)
+                return
+            time.sleep(min(2.0**fruitless / 2, 10.0))
+        if hub.is_stopped(self.study):
+            self._move(StudyState.STOPPED)
+
+    def attempts(self) -> list[SegmentFolder]:
+        """Return the folders of all attempts so far, in order."""
+        return list_attempts(self.folder)
+
+    def start_model(self) -> bytes:
+        """Read the study's own starting model."""
+        return (self.folder / "start.safetensors").read_bytes()
+
+    def _move(self, state: StudyState, *, reason: str = "") -> None:
+        with self.hub.database.write() as tx:
+            move_study(tx, self.study, state, clock=self.hub.clock, reason=reason)
+
+    def _await_sites(self) -> bool:
+        """Wait for the hospitals; False when the thread has to look again."""
+        invited = {site.participant for site in self.plan.sites}
+        began = time.monotonic()
+        patience = self.hub.patience
+        fresh = not self.attempts()
+        told: frozenset[ParticipantId] = frozenset()
+        while not self.hub.should_leave(self.study):
+            absent = frozenset(invited - self.hub.engine.sites())
+            waited = time.monotonic() - began
+            enough = len(invited) - len(absent) >= self.plan.quorum
+            if not absent or (enough and (waited > patience.all_sites_s or not fresh)):
+                return True
+            if absent != told and waited > 1:
+                self._say("waiting", {"for": sorted(absent)})
+                told = absent
+            if waited > patience.quorum_s:
+                self._move(StudyState.FAILED, reason="study.too_few_sites")
+                return False
+            time.sleep(0.1)
+        return False
+
+    def _attempt(self) -> str:
+        """Run one attempt; return the word for how it ended."""
+        point = starting_point(self.attempts(), self.plan, self.start_model())
+        with self.hub.database.write() as tx:
+            segment = 1 + len(
+                {row["first_round"] for row in list_segments(tx.connection, self.study)}
+            )
+            attempt = begin_segment(
+                tx, self.study, segment=segment, first_round=point.first_round, clock=self.hub.clock
+            )
+        order = Order(
+            signed_study=self.signed,
+            segment=segment,
+            attempt=attempt,
+            first_round=point.first_round,
+            start=digest_of(point.model),
+            countersigned=point.countersigned,
+        )
+        folder = SegmentFolder.create(self.folder / f"attempt-{attempt:05d}", order, point)
+        outcome = self._run_job(order, point.model, folder, attempt)
+        with self.hub.database.write() as tx:
+            end_segment(tx, self.study, attempt, outcome=outcome, clock=self.hub.clock)
+        return outcome
+
+    def _run_job(self, order: Order, model: bytes, folder: SegmentFolder, attempt: int) -> str:
+        try:
+            job = self.hub.engine.submit(order, model, folder.path)
+        except ConsiliumError as error:
+            LOG.warning("study %s: the engine took no job: %s", self.study, error.public)
+            return error.code
+        with self.hub.database.write() as tx:
+            name_job(tx, self.study, attempt, job)
+        try:
+            return self._follow(job, folder)
+        finally:
+            self.hub.engine.abort(job)
+
+    def _follow(self, job: str, folder: SegmentFolder) -> str:
+        """Watch an attempt's folder until it has ended."""
+        seen, heard, ended = 0, time.monotonic(), 0.0
+        refused: set[ParticipantId] = set()
+        life = self.hub.engine_life()
+        while not self.hub.should_leave(self.study):
+            fresh = folder.events(after=seen)
+            for event in fresh:
+                self._hear(event, folder)
+            seen += len(fresh)
+            heard = time.monotonic() if fresh else heard
+            if folder.has_ended():
+                return "finished"
+            last = fresh[-1] if fresh else {}
+            if last.get("kind") in {"failed", "yielded"}:
+                return "welcome" if last["kind"] == "yielded" else str(last.get("code"))
+            self._tell_refusals(job, refused)
+            if self.hub.engine.status(job) is EngineStatus.RUNNING:
+                ended = 0.0
+            else:
+                ended = ended or time.monotonic()
+            if ended and time.monotonic() - ended > self.hub.patience.ended_s:
+                return "engine_ended"
+            if self.hub.engine_life() != life:
+                return "engine_restarted"
+            if time.monotonic() - heard > self._silence_s(seen):
+                return "engine_silent"
+            time.sleep(self.hub.patience.look_s)
+        return "left"
+
+    def _silence_s(self, seen: int) -> float:
+        patience = self.hub.patience
+        return patience.start_s if not seen else self.plan.deadline_s + patience.margin_s
+
+    def _tell_refusals(self, job: str, told: set[ParticipantId]) -> None:
+        for participant, words in self.hub.engine.refusals(job).items():
+            if participant not in told:
+                told.add(participant)
+                self._say("refused", {"participant": participant, "reason": words})
+
+    def _hear(self, event: dict[str, Any], folder: SegmentFolder) -> None:
+        """Keep one event of the segment; close rounds with evidence."""
+        kind = str(event["kind"])
+        facts = {key: value for key, value in event.items() if key != "kind"}
+        with self.hub.database.write() as tx:
+            add_event(tx, self.study, kind, facts, clock=self.hub.clock)
+            if kind == "round_closed":
+                tx.record(
+                    "round.closed", self.study, {key: facts[key] for key in ("round", "model")}
+                )
+        if kind == "round_closed":
+            self._welcome(frozenset(facts.get("missing", ())), folder)
+
+    def _welcome(self, missing: frozenset[ParticipantId], folder: SegmentFolder) -> None:
+        """End the segment early when a hospital that missed the round is connected again."""
+        most = self.hub.patience.welcomes
+        back = {
+            site for site in missing & self.hub.engine.sites() if self.welcomes.get(site, 0) < most
+        }
+        if back:
+            for site in back:
+                self.welcomes[site] = self.welcomes.get(site, 0) + 1
+            folder.ask_to_yield()
+
+    def _say(self, kind: str, facts: dict[str, Any]) -> None:
+        with self.hub.database.write() as tx:
+            add_event(tx, self.study, kind, facts, clock=self.hub.clock)

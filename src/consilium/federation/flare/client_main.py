@@ -1,0 +1,67 @@
+"""A hospital's FLARE client as a process: `python -m consilium.federation.flare.client_main KIT`.
+
+Imports first, then forks the helper, then becomes FLARE's own client. The order
+matters: the helper must be made while this process is still one thread without
+connections.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nvflare.fuel.f3.mpm import MainProcessMonitor
+from nvflare.private.fed.app.client import client_train, worker_process
+
+from consilium.federation.flare import executor, validator
+from consilium.federation.flare.forker import Forker
+from consilium.federation.flare.kits import HEART_BEAT_S
+from consilium.federation.flare.launcher import use_forker
+from consilium.federation.flare.lifeline import end_with_stream
+from consilium.federation.flare.restriction import restrict_hub
+from consilium.federation.flare.surroundings import NO_FOLDER, become, prepare_kit, read_startup
+
+WARM = (executor, validator)
+"""What the helper shares with every job: imported here so that it is there before the fork."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a site's engine until it is stopped.
+
+    Discloses
+    ---------
+    Nothing by itself; jobs speak with the hub only through the desk's gate.
+    """
+    kit = Path(argv[1]).absolute()
+    prepare_kit(kit)
+    restrict_hub()
+    use_forker(Forker(run_job))
+    end_with_stream(0)
+    name = str(read_startup(kit, "fed_client.json")["client"]["fqsn"])
+    options = [f"uid={name}", f"heart_beat_interval={HEART_BEAT_S}"]
+    args = become(client_train, kit, "fed_client.json", options)
+    return int(
+        MainProcessMonitor.run(main_func=client_train.main, run_dir=str(kit), args=args) or 0
+    )
+
+
+def run_job(argv: Sequence[str]) -> int:
+    """Be one job's process; called in a fresh fork.
+
+    Discloses
+    ---------
+    Nothing by itself.
+    """
+    sys.argv = ["client-job", *argv]
+    args: Any = worker_process.parse_arguments()
+    run: Any = MainProcessMonitor.run
+    status = run(
+        main_func=worker_process.main, run_dir=NO_FOLDER, shutdown_grace_time=0.2, args=args
+    )
+    return int(status or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

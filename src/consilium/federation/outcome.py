@@ -1,0 +1,204 @@
+"""From what the hub returns to what the lead believes: verified, then put in rows.
+
+The hub brings the final model and each site's signed evaluation. The lead
+checks every signature against the keys that its own plan pins, and that all
+sites judged the same model; only then are there results.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from consilium.federation.ports import EVALUATE
+from consilium.gate.orders import Study
+from consilium.gate.replies import Answer, verify_answer
+from consilium.kernel.canonical import Digest, digest_of
+from consilium.kernel.clock import read_time
+from consilium.kernel.errors import IntegrityError
+from consilium.kernel.identifiers import ParticipantId
+from consilium.ledger.keys import PublicKey
+
+METRICS = {"auroc": "auroc", "accuracy": "accuracy", "brier": "brier", "slope": "calibration_slope"}
+"""Metric of the result record by metric of a site's evaluation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A finished study: its final model and what each site found, all verified."""
+
+    plan: Study
+    model: bytes
+    answers: Mapping[ParticipantId, Answer]
+    statements: Mapping[ParticipantId, str]
+
+    @property
+    def digest(self) -> Digest:
+        """Fingerprint of the final model."""
+        return digest_of(self.model)
+
+
+def verify_outcome(plan: Study, result: Mapping[str, Any]) -> Outcome:
+    """Check what the hub returned for a finished study.
+
+    Raises
+    ------
+    IntegrityError
+        `study.bad_result`, `ledger.bad_signature`, `gate.other_task` or `gate.other_round`.
+
+    Discloses
+    ---------
+    Nothing; it reads what the sites' gates let out.
+    """
+    try:
+        model = base64.b64decode(str(result["final"]), validate=True)
+        statements = {
+            ParticipantId(str(site)): str(text)
+            for site, text in dict(result["evaluation"]["replies"]).items()
+        }
+    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+        raise IntegrityError("study.bad_result", reason="it is incomplete") from error
+    if len(statements) < plan.quorum:
+        raise IntegrityError("study.bad_result", reason="fewer sites than the quorum judged it")
+    answers = {
+        site: _verify_site(plan, site, text, digest_of(model)) for site, text in statements.items()
+    }
+    return Outcome(plan=plan, model=model, answers=answers, statements=statements)
+
+
+def _verify_site(plan: Study, site: ParticipantId, statement: str, digest: Digest) -> Answer:
+    invitation = plan.find_site(site)
+    if invitation is None:
+        raise IntegrityError("study.bad_result", reason="a site answered that was not invited")
+    answer = verify_answer(
+        statement,
+        key=PublicKey.from_text(invitation.key),
+        study=plan.study,
+        kind=EVALUATE,
+        round=plan.rounds,
+        model=digest,
+    )
+    if answer.participant != site:
+        raise IntegrityError("study.bad_result", reason="a site answered in another's name")
+    return answer
+
+
+def result_record(
+    outcome: Outcome,
+    *,
+    titles: Mapping[ParticipantId, str],
+    events: Sequence[Mapping[str, Any]],
+    evidence: Mapping[str, Any],
+    passport: str,
+) -> dict[str, Any]:
+    """Put a study's outcome into the result record (docs/result-record.md).
+
+    Parameters
+    ----------
+    titles : mapping
+        Display name by participant.
+    events : sequence of mapping
+        The study's events as the lead saw them; times and bytes come from here.
+    evidence : mapping
+        `entries` and `verified` of this node's log.
+    passport : str
+        Path of the model's passport.
+    """
+    plan = outcome.plan
+    return {
+        "study": plan.study,
+        "recipe": f"{plan.recipe.name} {plan.recipe.version}",
+        "rule": plan.rule,
+        "seed": plan.seed,
+        "rounds": plan.rounds,
+        "sites": [
+            _site(site, answer, titles, events) for site, answer in sorted(outcome.answers.items())
+        ],
+        "timing": _timing(events),
+        "bytes": {
+            "up": sum(int(event["facts"].get("bytes_up", 0)) for event in events),
+            "down": sum(int(event["facts"].get("bytes_down", 0)) for event in events),
+        },
+        "evidence": dict(evidence),
+        "model": {"digest": outcome.digest, "passport": passport},
+    }
+
+
+def _site(
+    site: ParticipantId,
+    answer: Answer,
+    titles: Mapping[ParticipantId, str],
+    events: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    facts = answer.facts
+    rows: Mapping[str, Any] = facts["rows"]
+    return {
+        "id": site,
+        "title": titles.get(site, site),
+        "n_train": facts["n_train"],
+        "n_test": facts["n_test"],
+        **{
+            name: {row: found[metric]["value"] for row, found in rows.items()}
+            for name, metric in METRICS.items()
+        },
+        "intervals": {
+            name: {row: _interval(found[metric]) for row, found in rows.items()}
+            for name, metric in METRICS.items()
+        },
+        "undefined": {
+            f"{name}.{row}": found[metric]["reason"]
+            for name, metric in METRICS.items()
+            for row, found in rows.items()
+            if found[metric]["value"] is None
+        },
+        "chosen": facts["choice"]["chosen"],
+        "calibration": facts["bins"],
+        "curve": _curve(site, events),
+    }
+
+
+def _interval(measurement: Mapping[str, Any]) -> list[float] | None:
+    low, high = measurement["low"], measurement["high"]
+    return None if low is None or high is None else [low, high]
+
+
+def _curve(site: ParticipantId, events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Take how well the shared model fitted a site's training part, round by round.
+
+    A site reports the loss of the model that a round brings it, so round 1
+    tells of the starting model (point 0) and each later one of the round before.
+    """
+    points = {}
+    for event in events:
+        said = event["facts"].get("facts", {}).get(site)
+        if event["kind"] == "round_closed" and said is not None:
+            number = event["facts"]["round"] - 1
+            points[number] = {"round": number, "loss": said.get("loss_before")}
+    return [points[number] for number in sorted(points)]
+
+
+def _timing(events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Seconds: command to first round, each closed round's overhead, all in all."""
+    began = _when(events, "recruiting")
+    first = _when(events, "round_started")
+    ended = _when(events, "completed") or _when(events, "finished")
+    overheads = {
+        event["facts"]["round"]: event["facts"]["overhead_s"]
+        for event in events
+        if event["kind"] == "round_closed"
+    }
+    return {
+        "command_to_first_round_s": round(first - began, 3) if began and first else None,
+        "round_overhead_s": [overheads[number] for number in sorted(overheads)],
+        "total_s": round(ended - began, 3) if began and ended else 0.0,
+    }
+
+
+def _when(events: Sequence[Mapping[str, Any]], kind: str) -> float:
+    found = next((event for event in events if event["kind"] == kind), None)
+    if found is None:
+        return 0.0
+    return read_time(str(found["facts"].get("time") or found["time"])).timestamp()

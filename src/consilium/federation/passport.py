@@ -1,0 +1,111 @@
+"""From a verified outcome to the model's passport."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from consilium.federation.outcome import Outcome
+from consilium.gate.orders import Invitation, Study
+from consilium.kernel.canonical import Digest, digest_of
+from consilium.kernel.clock import Clock, write_time
+from consilium.kernel.identifiers import ParticipantId
+from consilium.models.passports import Capability, Input, Lineage, Passport, SiteRecord
+
+_UNKNOWN = Digest("")
+
+
+def make_passport(
+    outcome: Outcome,
+    *,
+    fingerprints: Mapping[ParticipantId, Digest],
+    events: Sequence[Mapping[str, Any]],
+    clock: Clock,
+) -> Passport:
+    """Write a model's passport; the lead signs it.
+
+    Parameters
+    ----------
+    fingerprints : mapping
+        Each hospital's dataset, as its catalogue names it.
+    events : sequence of mapping
+        The study's events: which rounds each hospital's updates went into.
+
+    Discloses
+    ---------
+    The plan, and the figures that each site's output gate let out.
+    """
+    plan = outcome.plan
+    return Passport(
+        weights=outcome.digest,
+        name=plan.title,
+        capability=_capability(plan),
+        lineage=Lineage(
+            study=plan.study,
+            plan=plan.digest,
+            title=plan.title,
+            question=plan.question,
+            purpose=plan.purpose,
+            lead=plan.lead,
+            rule=plan.rule,
+            rounds=plan.rounds,
+            seed=plan.seed,
+            start=plan.start,
+        ),
+        sites=tuple(
+            _site(site, outcome, fingerprints=fingerprints, rounds=_rounds(site, events))
+            for site in plan.sites
+        ),
+        issuer=plan.lead,
+        created=write_time(clock.now()),
+    )
+
+
+def _capability(plan: Study) -> Capability:
+    return Capability(
+        task="binary classification",
+        family=plan.recipe.name,
+        recipe=plan.recipe.name,
+        recipe_version=plan.recipe.version,
+        recipe_digest=plan.recipe.digest,
+        settings=plan.recipe.settings,
+        inputs=tuple(
+            Input(name=one.name, kind=one.kind, unit=one.unit, categories=one.categories)
+            for one in plan.features
+        ),
+        label=plan.label,
+        arrays={array.name: array.shape for array in plan.layout},
+    )
+
+
+def _site(
+    site: Invitation,
+    outcome: Outcome,
+    *,
+    fingerprints: Mapping[ParticipantId, Digest],
+    rounds: int,
+) -> SiteRecord:
+    answer = outcome.answers.get(site.participant)
+    facts: Mapping[str, Any] = answer.facts if answer is not None else {}
+    return SiteRecord(
+        participant=site.participant,
+        agreement=site.agreement,
+        fingerprint=fingerprints.get(site.participant, _UNKNOWN),
+        n_train=facts.get("n_train"),
+        n_test=facts.get("n_test"),
+        rounds=rounds,
+        rows=dict(facts.get("rows", {})),
+        chosen=str(facts.get("choice", {}).get("chosen", "")),
+        reply=digest_of(outcome.statements[site.participant].encode()) if answer else "",
+    )
+
+
+def _rounds(site: Invitation, events: Sequence[Mapping[str, Any]]) -> int:
+    """Count the rounds that a site's updates went into; a repeated round counts once."""
+    return len(
+        {
+            event["facts"]["round"]
+            for event in events
+            if event["kind"] == "round_closed" and site.participant in event["facts"]["sites"]
+        }
+    )

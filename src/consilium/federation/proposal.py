@@ -1,0 +1,189 @@
+"""From a draft to a signed plan: what the lead writes down before anyone computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
+from datetime import timedelta
+from typing import Any
+
+from consilium.federation.aggregation import check_rule
+from consilium.federation.registry import Recipes
+from consilium.gate.orders import (
+    ArrayNeed,
+    FieldNeed,
+    Invitation,
+    RecipeRef,
+    Study,
+    check_study,
+)
+from consilium.gate.plain import from_plain
+from consilium.kernel.canonical import Json, digest_of
+from consilium.kernel.clock import Clock, write_time
+from consilium.kernel.errors import InputError
+from consilium.kernel.identifiers import ParticipantId, StudyId
+from consilium.models.weights import pack_arrays
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """One hospital that the lead would like to take part, and the dataset it means."""
+
+    participant: ParticipantId
+    dataset: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What a person writes: a plan without agreements, keys and digests.
+
+    `features` may stay empty; then the lead's own dataset, or the first that
+    is found in the catalogue, says which columns every site must have.
+    """
+
+    title: str
+    purpose: str
+    recipe: str
+    rule: str
+    rounds: int
+    invite: tuple[Wish, ...]
+    question: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    rule_settings: dict[str, Any] = field(default_factory=dict)
+    quorum: int = 0
+    deadline_s: float = 60.0
+    seed: int = 42
+    days: int = 30
+
+
+def read_draft(value: Json, *, recipes: Recipes) -> Draft:
+    """Read a draft that came from outside and fill in what it leaves open.
+
+    Raises
+    ------
+    InputError
+        `study.bad_plan`, `gate.bad_order`, or what recipe and rule say of their settings.
+    """
+    draft = from_plain(Draft, _with_defaults(value))
+    found = recipes.find(draft.recipe)
+    if found is None:
+        raise InputError("study.bad_plan", field="recipe", reason="is not installed here")
+    if not draft.invite:
+        raise InputError("study.bad_plan", field="invite", reason="names no hospital")
+    if draft.rounds < 1 or not 0 <= draft.quorum <= len(draft.invite):
+        raise InputError("study.bad_plan", field="rounds or quorum", reason="is out of range")
+    return replace(
+        draft,
+        settings=found.check_settings(draft.settings),
+        rule_settings=check_rule(draft.rule, draft.rule_settings),
+        quorum=draft.quorum or default_quorum(len(draft.invite)),
+    )
+
+
+def _with_defaults(value: Json) -> Json:
+    if not isinstance(value, Mapping):
+        raise InputError("study.bad_plan", field="the plan", reason="is no table")
+    plain = {item.name: item.default for item in fields(Draft) if item.default is not MISSING}
+    return {**plain, "settings": {}, "rule_settings": {}, **value}
+
+
+def default_quorum(invited: int) -> int:
+    """Two thirds of the invited hospitals, rounded up, at least two of several."""
+    return max(min(2, invited), -(-2 * invited // 3))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A plan ready to be signed, and the starting model that it names."""
+
+    plan: Study
+    start: bytes
+
+
+def make_proposal(
+    study: StudyId,
+    draft: Draft,
+    *,
+    space: str,
+    lead: ParticipantId,
+    sites: Sequence[Invitation],
+    schema: Mapping[str, Any],
+    recipes: Recipes,
+    clock: Clock,
+) -> Proposal:
+    """Write the plan: agreements, pinned keys, recipe by digest, starting model by digest.
+
+    Parameters
+    ----------
+    schema : mapping
+        `features` (name, kind, unit, categories) and `label`, as every site must have them.
+
+    Raises
+    ------
+    InputError
+        `gate.bad_order` when the plan as a whole is impossible.
+
+    Discloses
+    ---------
+    To the invited hospitals and the hub, once sent: the plan. No data.
+    """
+    recipe, features = recipes.find(draft.recipe), read_features(schema)
+    if recipe is None:
+        raise InputError("study.bad_plan", field="recipe", reason="is not installed here")
+    ref = RecipeRef(
+        name=recipe.name, version=recipe.version, digest=recipe.digest, settings=draft.settings
+    )
+    code = recipes.get(ref)
+    arrays = code.initial(features, code.read_settings(draft.settings), seed=draft.seed)
+    start, now = pack_arrays(arrays), clock.now()
+    plan = Study(
+        study=study,
+        space=space,
+        title=draft.title,
+        question=draft.question,
+        purpose=draft.purpose,
+        lead=lead,
+        recipe=ref,
+        features=features,
+        label=str(schema["label"]),
+        rule=draft.rule,
+        rule_settings=draft.rule_settings,
+        start=digest_of(start),
+        rounds=draft.rounds,
+        quorum=draft.quorum,
+        deadline_s=draft.deadline_s,
+        seed=draft.seed,
+        sites=tuple(sorted(sites, key=lambda site: site.participant)),
+        created=write_time(now),
+        expires=write_time(now + timedelta(days=draft.days)),
+        layout=tuple(
+            ArrayNeed(name=name, shape=tuple(arrays[name].shape)) for name in sorted(arrays)
+        ),
+    )
+    return Proposal(plan=check_study(plan), start=start)
+
+
+def read_features(schema: Mapping[str, Any]) -> tuple[FieldNeed, ...]:
+    """Take the columns that a study needs from a schema's record."""
+    return tuple(
+        FieldNeed(
+            name=str(item["name"]),
+            kind=str(item["kind"]),
+            unit=str(item.get("unit", "")),
+            categories=tuple(item.get("categories", ())),
+        )
+        for item in schema["features"]
+    )
+
+
+def starting_model(plan: Study, *, recipes: Recipes) -> bytes:
+    """Make a plan's starting model again; the plan names its digest.
+
+    Raises
+    ------
+    NotFoundError, IntegrityError
+        When the recipe of the plan is not the installed one.
+    """
+    recipe = recipes.get(plan.recipe)
+    settings = recipe.read_settings(plan.recipe.settings)
+    return pack_arrays(recipe.initial(plan.features, settings, seed=plan.seed))

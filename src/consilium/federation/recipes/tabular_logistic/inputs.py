@@ -1,0 +1,90 @@
+"""From columns to inputs: indicator columns for categories, scaling per site.
+
+The number of inputs follows from the study's features alone, so every site has
+the same; the scaling follows from each site's own training part, so no mean or
+spread is ever shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from consilium.federation.contract import Matrix, Vector
+from consilium.gate.orders import FieldNeed
+
+
+def count_inputs(features: Sequence[FieldNeed]) -> int:
+    """Count the inputs: one for a number, one less than its categories for a category.
+
+    Discloses
+    ---------
+    Nothing: it sees names and categories, no data.
+    """
+    return sum(_width(need) for need in features)
+
+
+def expand(x: Matrix, features: Sequence[FieldNeed]) -> Matrix:
+    """Turn each category into indicators, its first category left out.
+
+    Parameters
+    ----------
+    x : array of shape (n, len(features)), float64
+        Categories as index; missing as NaN.
+
+    Returns
+    -------
+    array of shape (n, count_inputs(features)), float64
+        A missing category is missing in all its indicators.
+
+    Discloses
+    ---------
+    Nothing: what it returns stays in the job process.
+    """
+    blocks = [_block(x[:, place], need) for place, need in enumerate(features)]
+    return np.concatenate(blocks, axis=1) if blocks else np.empty((len(x), 0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling:
+    """Mean and spread of each input over one site's training part."""
+
+    mean: Vector
+    spread: Vector
+
+    def apply(self, inputs: Matrix) -> Matrix:
+        """Scale to z-scores; what is missing becomes 0, the site's own mean."""
+        scaled: Matrix = (inputs - self.mean) / self.spread
+        return np.where(np.isnan(scaled), 0.0, scaled)
+
+
+def learn_scaling(inputs: Matrix) -> Scaling:
+    """Learn z-scores; an input that never varies, or is always missing, becomes 0.
+
+    Discloses
+    ---------
+    Nothing: what it returns stays in the job process.
+    """
+    present = ~np.isnan(inputs)
+    count = np.maximum(present.sum(axis=0), 1)
+    known = np.where(present, inputs, 0.0)
+    mean = known.sum(axis=0) / count
+    spread = np.sqrt((np.where(present, inputs - mean, 0.0) ** 2).sum(axis=0) / count)
+    # Rounding can leave a constant column with a spread of 1e-16: that is no spread.
+    varies = spread > 1e-9 * np.maximum(1.0, np.abs(mean))
+    return Scaling(mean=mean, spread=np.where(varies, spread, 1.0))
+
+
+def _width(need: FieldNeed) -> int:
+    return max(0, len(need.categories) - 1) if need.kind == "category" else 1
+
+
+def _block(column: Vector, need: FieldNeed) -> Matrix:
+    if need.kind != "category":
+        return column[:, None]
+    others = np.arange(1, len(need.categories))
+    block: Matrix = (column[:, None] == others).astype(np.float64)
+    block[np.isnan(column)] = np.nan
+    return block

@@ -1,0 +1,199 @@
+"""Recruiting 招募: from the hospitals a lead wishes for to those that agreed.
+
+Each hospital is asked on its own, all at once: its catalogue, then an
+agreement on the offer found there, unless one stands already. Who declines or
+stays silent is named with the reason; the study goes on if enough remain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from consilium.dataspace.catalog import Listing, request_catalog
+from consilium.dataspace.connector import Connector
+from consilium.dataspace.machines import FINALIZED, STARTED, TERMINAL, TERMINATED
+from consilium.dataspace.negotiation import request_agreement
+from consilium.dataspace.records import Agreement, Negotiation, Role, Transfer
+from consilium.dataspace.store import find_transfer, get_agreement, list_agreements
+from consilium.dataspace.transfer import complete, request_transfer, terminate
+from consilium.federation.proposal import Wish
+from consilium.gate.orders import Invitation, Study
+from consilium.kernel.clock import read_time
+from consilium.kernel.errors import ConsiliumError, DeniedError, NotFoundError, PeerError
+from consilium.kernel.identifiers import AgreementId
+
+ANSWER_S = 60.0
+"""How long one hospital may take for each of its steps."""
+AT_ONCE = 16
+
+Say = Callable[[str, dict[str, Any]], None]
+"""Told what happens: a kind of event and its facts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recruit:
+    """One hospital that agreed: its place in the plan, and its dataset as catalogued."""
+
+    invitation: Invitation
+    listing: Listing
+
+
+def recruit(connector: Connector, wishes: Sequence[Wish], *, say: Say) -> list[Recruit]:
+    """Ask every hospital; return those that agreed, in the order of the wishes.
+
+    Discloses
+    ---------
+    To each hospital: who asks, and for which offer.
+    """
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(wishes))) as pool:
+        found = list(pool.map(lambda wish: _recruit_one(connector, wish, say), wishes))
+    return [one for one in found if one is not None]
+
+
+def find_listing(connector: Connector, wish: Wish) -> Listing:
+    """Find the dataset that a wish means in its hospital's catalogue.
+
+    Raises
+    ------
+    NotFoundError
+        `study.no_offer`.
+    PeerError
+        When the hospital cannot be reached.
+
+    Discloses
+    ---------
+    Who asks.
+    """
+    for listing in request_catalog(connector, wish.participant):
+        if wish.dataset in {listing.name, listing.dataset}:
+            return listing
+    raise NotFoundError("study.no_offer", participant=wish.participant, dataset=wish.dataset)
+
+
+def agree(connector: Connector, listing: Listing) -> Agreement:
+    """Return an agreement on a listed offer: one that stands, or a new one.
+
+    An agreement counts the studies made under it, so a standing one is used
+    again rather than evaded by another.
+
+    Raises
+    ------
+    DeniedError
+        `study.negotiation_failed`, with the rule of the other side.
+    PeerError
+        `study.peer_silent`.
+
+    Discloses
+    ---------
+    Which offer we are interested in, to its hospital.
+    """
+    standing = _find_standing(connector, listing)
+    if standing is not None:
+        return standing
+    process = request_agreement(
+        connector, listing.participant, dataset=listing.dataset, offer=listing.offer
+    )
+    done = connector.wait_for(
+        Negotiation, process.pid, states=TERMINAL | {FINALIZED}, timeout_s=ANSWER_S
+    )
+    if done.state == TERMINATED:
+        raise DeniedError(
+            "study.negotiation_failed",
+            participant=listing.participant,
+            reason=done.code or "terminated",
+            rule=done.code,
+        )
+    if done.state != FINALIZED:
+        raise PeerError("study.peer_silent", participant=listing.participant, seconds=int(ANSWER_S))
+    with connector.database.read() as connection:
+        return get_agreement(connection, done.agreement, role=Role.CONSUMER)
+
+
+def open_study(
+    connector: Connector, plan: Study, signed: str, *, endpoint: str, say: Say
+) -> list[AgreementId]:
+    """Bring the signed plan to every hospital; return the agreements that opened for it.
+
+    Asked again after a restart, it finds what it opened before.
+
+    Discloses
+    ---------
+    The signed plan, to each invited hospital.
+    """
+
+    def open_one(site: Invitation) -> AgreementId | None:
+        try:
+            transfer = request_transfer(
+                connector, site.agreement, signed_study=signed, endpoint=endpoint
+            )
+            done = connector.wait_for(
+                Transfer, transfer.pid, states=TERMINAL | {STARTED}, timeout_s=ANSWER_S
+            )
+        except ConsiliumError as error:
+            say("declined", {"participant": site.participant, **error.as_record()})
+            return None
+        if done.state != STARTED:
+            reason = done.code or "no answer"
+            say("declined", {"participant": site.participant, "code": reason})
+            return None
+        say("opened", {"participant": site.participant})
+        return site.agreement
+
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(plan.sites))) as pool:
+        return [agreement for agreement in pool.map(open_one, plan.sites) if agreement]
+
+
+def close_study(connector: Connector, plan: Study, *, code: str = "", reason: str = "") -> None:
+    """End the transfers of a study: completed, or terminated with a code.
+
+    Discloses
+    ---------
+    That the study has ended, and why, to each hospital.
+    """
+    for site in plan.sites:
+        transfer = _find_open(connector, site.agreement, plan)
+        if transfer is None:
+            continue
+        if code:
+            terminate(connector, transfer.pid, code=code, reason=reason)
+        else:
+            complete(connector, transfer.pid)
+
+
+def _recruit_one(connector: Connector, wish: Wish, say: Say) -> Recruit | None:
+    try:
+        listing = find_listing(connector, wish)
+        agreement = agree(connector, listing)
+    except ConsiliumError as error:
+        say("declined", {"participant": wish.participant, **error.as_record()})
+        return None
+    say("agreed", {"participant": wish.participant, "agreement": agreement.id})
+    invitation = Invitation(
+        participant=agreement.provider,
+        agreement=agreement.id,
+        dataset=agreement.dataset,
+        key=agreement.provider_key,
+    )
+    return Recruit(invitation=invitation, listing=listing)
+
+
+def _find_standing(connector: Connector, listing: Listing) -> Agreement | None:
+    now = connector.clock.now()
+    with connector.database.read() as connection:
+        standing = list_agreements(connection, role=Role.CONSUMER)
+    for agreement in standing:
+        same = (agreement.provider, agreement.dataset) == (listing.participant, listing.dataset)
+        if agreement.state == FINALIZED and same and agreement.terms == listing.terms:
+            key = connector.directory.key_of(agreement.provider).text
+            if key == agreement.provider_key and now < read_time(agreement.terms.not_after):
+                return agreement
+    return None
+
+
+def _find_open(connector: Connector, agreement: AgreementId, plan: Study) -> Transfer | None:
+    with connector.database.read() as connection:
+        found = find_transfer(connection, agreement=agreement, study=plan.study, role=Role.CONSUMER)
+    return found if found is not None and found.state not in TERMINAL else None

@@ -1,0 +1,221 @@
+"""The hospital's side of a segment: lease, learn, release.
+
+A `SiteWorker` runs in a job process beside the node. It holds no path and no
+key: the desk hands it an open array file for one round and takes the result.
+Recipe code runs inside one boundary here; what fails in there is told by the
+kind of failure and its place in the code, never by its words, which could
+quote a patient's values.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar, cast
+
+import numpy as np
+
+from consilium.federation.contract import Cases, Chance, EvaluationPlan, Matrix, Prepared, Recipe
+from consilium.federation.ports import EVALUATE, TRAIN, Desk, Lease, Task
+from consilium.federation.registry import Recipes
+from consilium.gate.orders import FieldNeed, Order, Study, peek_study
+from consilium.kernel.canonical import Json, digest_of
+from consilium.kernel.errors import ConsiliumError, InputError, IntegrityError, RecipeError
+from consilium.kernel.identifiers import ParticipantId
+from consilium.models.weights import Arrays, pack_arrays, unpack_arrays
+
+MIN_CASES = 10
+"""Smallest calibration bin where the lease names none."""
+
+Result = TypeVar("Result")
+
+
+class SiteWorker:
+    """Does the tasks of one order at one hospital; keeps no data between tasks.
+
+    Parameters
+    ----------
+    order : bytes
+        As the hub sent it. The desk judges it anew for each task.
+    desk : Desk
+        The node's counter.
+    recipes : Recipes
+        What is installed here.
+    """
+
+    def __init__(self, order: bytes, *, desk: Desk, recipes: Recipes) -> None:
+        self._order = order
+        self._study = peek_study(Order.from_json(order).signed_study)
+        self._desk = desk
+        self._recipes = recipes
+
+    def work(self, task: Task) -> bytes:
+        """Do one task and return the bytes to send back.
+
+        Raises
+        ------
+        DeniedError, IntegrityError, InputError
+            From the desk, when it refuses; nothing was read then.
+        RecipeError
+            `federation.recipe_failed`.
+
+        Discloses
+        ---------
+        What the desk's output gate lets through: an update or an evaluation,
+        signed. Nothing when it refuses.
+        """
+        lease = self._desk.lease(
+            self._order, kind=task.kind, round=task.round, model=digest_of(task.model)
+        )
+        began = time.monotonic()
+        with lease.file:
+            job = _Job(study=self._study, recipe=self._recipe(), task=task, lease=lease)
+            train, held_out = read_cases(lease, self._study.features)
+        update, facts = _inside_boundary(job, lambda: job.run(train, held_out))
+        facts["work_s"] = round(time.monotonic() - began, 6)
+        return self._desk.release(lease.id, update=update, facts=facts)
+
+    def _recipe(self) -> Recipe:
+        return self._recipes.get(self._study.recipe)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """One task at one site, while the data are open."""
+
+    study: Study
+    recipe: Recipe
+    task: Task
+    lease: Lease
+
+    @property
+    def chance(self) -> Chance:
+        return Chance(
+            seed=self.study.seed, participant=ParticipantId(str(self.lease.facts["participant"]))
+        )
+
+    def run(self, train: Cases, held_out: Cases) -> tuple[bytes, dict[str, Json]]:
+        """Run the verb of the task; return the update's bytes and the facts."""
+        settings = self.recipe.read_settings(self.study.recipe.settings)
+        prepared = self.recipe.prepare(
+            train, held_out, features=self.study.features, settings=settings
+        )
+        model = unpack_arrays(self.task.model)
+        if self.task.kind == TRAIN:
+            return self._train(prepared, model, settings)
+        if self.task.kind == EVALUATE:
+            return self._evaluate(prepared, model, settings)
+        raise InputError("federation.unknown_task", task=self.task.kind)
+
+    def _train(
+        self, prepared: Prepared, model: Arrays, settings: Any
+    ) -> tuple[bytes, dict[str, Json]]:
+        trained = self.recipe.train(
+            prepared.train, model, settings, chance=self.chance, number=self.task.round
+        )
+        update = {name: trained.arrays[name] - model[name] for name in sorted(model)}
+        return pack_arrays(update), {**trained.facts, "n": prepared.train.n}
+
+    def _evaluate(
+        self, prepared: Prepared, model: Arrays, settings: Any
+    ) -> tuple[bytes, dict[str, Json]]:
+        start = self.recipe.initial(self.study.features, settings, seed=self.study.seed)
+        is_same = digest_of(pack_arrays(start)) == self.study.start
+        plan = EvaluationPlan(
+            start=start,
+            rounds=self.study.rounds,
+            chance=self.chance,
+            min_cases=_min_cases(self.lease),
+        )
+        facts = self.recipe.evaluate(prepared, model, settings, plan=plan)
+        facts |= {"n": prepared.held_out.n, "local_start": "same" if is_same else "fresh"}
+        return pack_arrays({}), facts
+
+
+def read_cases(lease: Lease, features: Sequence[FieldNeed]) -> tuple[Cases, Cases]:
+    """Read the leased array file as training part and held-out part, in the study's columns.
+
+    Raises
+    ------
+    IntegrityError
+        `federation.bad_array_file` when it is not what a reader writes.
+    InputError
+        `federation.no_column`, `federation.other_categories`.
+
+    Discloses
+    ---------
+    Nothing: the arrays stay in the job process.
+    """
+    arrays = _load(lease.file)
+    columns = cast("Sequence[Mapping[str, Any]]", lease.facts["columns"])
+    cases = Cases(x=_select(arrays["x"], columns, features), y=arrays["y"], group=arrays["group"])
+    return cases.take(arrays["part"] == 0), cases.take(arrays["part"] == 1)
+
+
+def _min_cases(lease: Lease) -> int:
+    least = lease.facts.get("min_cases", MIN_CASES)
+    return max(1, least) if isinstance(least, int) else MIN_CASES
+
+
+def _load(file: BinaryIO) -> dict[str, Any]:
+    try:
+        with np.load(file, allow_pickle=False) as found:
+            arrays = {name: found[name] for name in ("x", "y", "group", "part")}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise IntegrityError("federation.bad_array_file") from error
+    n = len(arrays["y"])
+    if arrays["x"].ndim != 2 or any(len(array) != n for array in arrays.values()):
+        raise IntegrityError("federation.bad_array_file")
+    return arrays
+
+
+def _select(
+    x: Matrix, columns: Sequence[Mapping[str, Any]], features: Sequence[FieldNeed]
+) -> Matrix:
+    """Take the study's columns, in its order and with its numbering of categories."""
+    names = [str(column["name"]) for column in columns]
+    chosen = []
+    for need in features:
+        if need.name not in names or names.index(need.name) >= x.shape[1]:
+            raise InputError("federation.no_column", column=need.name)
+        place = names.index(need.name)
+        known = [str(word) for word in columns[place].get("categories") or ()]
+        chosen.append(_renumber(x[:, place], known, need))
+    return np.stack(chosen, axis=1).astype(np.float64)
+
+
+def _renumber(column: Matrix, known: Sequence[str], need: FieldNeed) -> Matrix:
+    if need.kind != "category" or tuple(known) == need.categories:
+        return column
+    if not set(known) <= set(need.categories):
+        raise InputError("federation.other_categories", column=need.name)
+    places = np.array([need.categories.index(word) for word in known], dtype=np.float64)
+    missing = np.isnan(column)
+    renumbered: Matrix = places[np.where(missing, 0, column).astype(np.intp)]
+    renumbered[missing] = np.nan
+    return renumbered
+
+
+def _inside_boundary(job: _Job, call: Callable[[], Result]) -> Result:
+    """Run recipe code; whatever fails in there becomes a `RecipeError` without its words."""
+    try:
+        return call()
+    except ConsiliumError as error:
+        raise _failed(job, error.code, error) from None
+    except Exception as error:  # noqa: BLE001 - the recipe boundary
+        raise _failed(job, type(error).__name__, error) from None
+
+
+def _failed(job: _Job, reason: str, error: Exception) -> RecipeError:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return RecipeError(
+        "federation.recipe_failed",
+        recipe=job.recipe.name,
+        task=job.task.kind,
+        reason=reason,
+        detail=f"at {Path(last.filename).name}:{last.lineno}",
+    )

@@ -1,0 +1,294 @@
+"""The gate: one way in and one way out, for every computation on a hospital's data.
+
+It lives in the node's process and serves job processes through the desk. Each
+verb is one decision: what speaks against it is checked, the decision and its
+evidence are committed together, and only then does anything happen. Nothing is
+opened for an order that was refused, and nothing leaves without an entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from consilium.gate.admission import (
+    Asked,
+    House,
+    Standing,
+    check_newest,
+    check_order,
+    check_standing,
+    check_terms,
+    planned_rounds,
+    read_asked,
+)
+from consilium.gate.arrays import ArrayFiles
+from consilium.gate.budgets import claim_study
+from consilium.gate.leases import (
+    REFUSED,
+    USED,
+    Lease,
+    Round,
+    describe_data,
+    end_lease,
+    grant_lease,
+    read_round,
+)
+from consilium.gate.release import (
+    Leased,
+    find_leased,
+    judge_facts,
+    judge_update,
+    pin_layout,
+    sign_answer,
+)
+from consilium.gate.store import ORDERS, find_newest_order
+from consilium.kernel.canonical import Digest, Json, digest_of
+from consilium.kernel.clock import Clock, write_time
+from consilium.kernel.errors import (
+    ConsiliumError,
+    DeniedError,
+    InputError,
+    IntegrityError,
+    NotFoundError,
+)
+from consilium.kernel.identifiers import LeaseId, ParticipantId
+from consilium.ledger.database import Database, Transaction
+from consilium.ledger.files import BlobStore
+from consilium.ledger.keys import SigningKey
+from consilium.models.weights import pack_arrays
+
+MIN_CASES = 10
+"""The smallest count that may leave, unless the data are declared public."""
+
+REFUSALS = (DeniedError, InputError, IntegrityError, NotFoundError)
+
+
+class Gate:
+    """Admits orders, grants leases and releases results.
+
+    Parameters
+    ----------
+    database : Database
+        The node's; budgets and evidence live in it.
+    me : ParticipantId
+        This hospital.
+    key : SigningKey
+        Signs replies; its public half is the one pinned in agreements.
+    clock : Clock
+        Judges expiry and deadlines.
+    blobs : BlobStore
+        Holds the array files of the registered datasets.
+    installed : mapping of str to Digest
+        Recipes that this release brings, by name.
+    min_cases : int, optional
+        Smallest count that may leave.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        me: ParticipantId,
+        key: SigningKey,
+        clock: Clock,
+        blobs: BlobStore,
+        installed: Mapping[str, Digest],
+        min_cases: int = MIN_CASES,
+    ) -> None:
+        self._database = database
+        self._key = key
+        self._house = House(me=me, key=key.public, clock=clock, installed=dict(installed))
+        self._arrays = ArrayFiles(blobs)
+        self._min_cases = min_cases
+
+    def admit(self, order: bytes) -> None:
+        """Let a segment begin here, or refuse it. Nothing is opened either way.
+
+        Parameters
+        ----------
+        order : bytes
+            As the hub sent it.
+
+        Raises
+        ------
+        DeniedError
+            With the rule that says no; it stands in the evidence log too.
+
+        Discloses
+        ---------
+        That the segment is admitted, or by which rule it is not.
+        """
+        facts: dict[str, Json] = {"order": digest_of(order)}
+        with self._refusals("admission.refused", facts):
+            asked = read_asked(order, house=self._house)
+            facts |= _names(asked)
+            with self._database.write() as tx:
+                standing = check_standing(tx.connection, asked, house=self._house)
+                check_order(tx.connection, asked, standing)
+                self._admit(tx, asked, standing)
+                tx.record("admission.granted", asked.study.study, facts | _ground(standing))
+
+    def lease(self, order: bytes, *, kind: str, round: int, model: Digest) -> Lease:  # noqa: A002
+        """Open the data for one task, or refuse; everything is asked anew.
+
+        Parameters
+        ----------
+        order : bytes
+            The admitted order, the same bytes' meaning.
+        kind : str
+            `train` or `evaluate`.
+        round : int
+            The round trained in; for an evaluation the study's last round.
+        model : Digest
+            Of the model's bytes as received.
+
+        Returns
+        -------
+        Lease
+            With the open array file; whoever takes it closes it.
+
+        Raises
+        ------
+        DeniedError
+            With the rule that says no.
+        IntegrityError, NotFoundError
+            When the array file is not the registered one, or gone.
+
+        Discloses
+        ---------
+        The dataset's arrays to the job process on this machine, no further.
+        """
+        facts: dict[str, Json] = {"order": digest_of(order)}
+        with self._refusals("lease.refused", facts):
+            wanted = read_round(kind, round, model)
+            asked = read_asked(order, house=self._house)
+            facts |= _names(asked) | _task(wanted)
+            with self._database.write() as tx:
+                standing = check_standing(tx.connection, asked, house=self._house)
+                lease, deadline = grant_lease(tx, asked, standing, wanted, house=self._house)
+                tx.record(
+                    "lease.granted", asked.study.study, facts | _ground(standing) | {"lease": lease}
+                )
+            file = self._arrays.open(standing.dataset.arrays)
+        described = describe_data(
+            standing, house=self._house, min_cases=self._min_cases, deadline=deadline
+        )
+        return Lease(id=lease, file=file, facts=described)
+
+    def release(self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json]) -> bytes:
+        """Judge a result and return the signed bytes to send, or refuse it.
+
+        A lease serves one release; a refused one does not get a second try.
+
+        Parameters
+        ----------
+        lease : LeaseId
+            From `lease`.
+        update : bytes
+            A safetensors file with the model's arrays; without any for an evaluation.
+        facts : mapping
+            `n`, `work_s`, and what the recipe reports, in the closed vocabulary.
+
+        Returns
+        -------
+        bytes
+            A reply; see `consilium.gate.replies`.
+
+        Raises
+        ------
+        DeniedError
+            With the rule that says no; nothing leaves then.
+
+        Discloses
+        ---------
+        The update's arrays and the judged facts, under this hospital's
+        signature, to whoever gets the returned bytes.
+        """
+        said: dict[str, Json] = {"bytes": len(update)}
+        with self._refusals("release.refused", said, lease=lease):
+            with self._database.read() as connection:
+                leased = find_leased(connection, lease, house=self._house)
+                said |= _names(leased.asked) | _task(leased.round) | {"lease": leased.id}
+                standing = check_standing(connection, leased.asked, house=self._house)
+            arrays = judge_update(leased, update)
+            checked = judge_facts(leased, facts, standing=standing, min_cases=self._min_cases)
+            reply = sign_answer(leased, arrays, checked, house=self._house, key=self._key)
+            said |= {"update": digest_of(pack_arrays(arrays)), "reply": digest_of(reply)}
+            with self._database.write() as tx:
+                standing = self._still_standing(tx, leased)
+                pin_layout(tx, leased, standing, arrays)
+                tx.record("release.granted", leased.asked.study.study, said | _ground(standing))
+        return reply
+
+    def _admit(self, tx: Transaction, asked: Asked, standing: Standing) -> None:
+        """Claim the study's place, ask the terms, and remember the order."""
+        study, order, now = asked.study, asked.order, write_time(self._house.clock.now())
+        place = claim_study(
+            tx, agreement=standing.agreement.id, study=study.study, digest=study.digest, now=now
+        )
+        rounds = planned_rounds(tx.connection, asked, standing)
+        check_terms(asked, standing, house=self._house, place=place, rounds=rounds)
+        newest = find_newest_order(
+            tx.connection, agreement=standing.agreement.id, study=study.study
+        )
+        if newest is not None and newest["digest"] == order.digest:
+            return
+        row = {
+            "agreement": standing.agreement.id,
+            "study": study.study,
+            "attempt": order.attempt,
+            "segment": order.segment,
+            "digest": order.digest,
+            "body": order.as_json().decode(),
+            "admitted": now,
+        }
+        tx.execute(sa.insert(ORDERS).values(**row))
+
+    def _still_standing(self, tx: Transaction, leased: Leased) -> Standing:
+        """Ask once more, in the transaction that lets the result out; take the lease back."""
+        standing = check_standing(tx.connection, leased.asked, house=self._house)
+        check_newest(tx.connection, leased.asked)
+        if not end_lease(tx, leased.id, state=USED):
+            raise DeniedError("gate.lease_used", round=leased.round.round)
+        return standing
+
+    @contextmanager
+    def _refusals(
+        self, kind: str, facts: Mapping[str, Json], *, lease: LeaseId | None = None
+    ) -> Iterator[None]:
+        """Write every refusal into the evidence log before it is told."""
+        try:
+            yield
+        except REFUSALS as refusal:
+            with self._database.write() as tx:
+                if lease is not None:
+                    end_lease(tx, lease, state=REFUSED)
+                tx.record(kind, str(facts.get("study", self._house.me)), _told(refusal, facts))
+            raise
+
+
+def _told(refusal: ConsiliumError, facts: Mapping[str, Json]) -> dict[str, Json]:
+    rule = refusal.rule if isinstance(refusal, DeniedError) else refusal.code
+    return {**facts, "code": refusal.code, "rule": rule, "reason": refusal.public}
+
+
+def _names(asked: Asked) -> dict[str, Json]:
+    order, study = asked.order, asked.study
+    return {
+        "study": study.study,
+        "plan": study.digest,
+        "segment": order.segment,
+        "attempt": order.attempt,
+        "agreement": asked.place.agreement,
+    }
+
+
+def _ground(standing: Standing) -> dict[str, Json]:
+    return {"dataset": standing.dataset.id, "public": standing.dataset.public}
+
+
+def _task(wanted: Round) -> dict[str, Json]:
+    return {"kind": wanted.kind, "round": wanted.round, "model": wanted.model}

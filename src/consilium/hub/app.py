@@ -1,0 +1,127 @@
+"""The hub's two faces: the one that members see, and the office's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel, ConfigDict
+
+from consilium import __version__
+from consilium.dataspace.wire.boundary import report_errors
+from consilium.federation.store import list_studies
+from consilium.hub.door import BodyLimit, Door, Pace
+from consilium.hub.engine import HubEngine
+from consilium.hub.joining import JoiningCounter, joining_router
+from consilium.hub.members import Members
+from consilium.hub.relay import Relay, relay_router
+from consilium.hub.settings import HubSettings
+from consilium.hub.signer_socket import AdminClient
+from consilium.hub.studies import StudyCounter, studies_router
+from consilium.hub.witness import Witness, witness_router
+from consilium.ledger.database import Database
+
+LARGEST_SUBMISSION = 1 << 30
+"""Bytes of a study with its starting model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counters:
+    """Everything behind the hub's face."""
+
+    settings: HubSettings
+    door: Door
+    joining: JoiningCounter
+    members: Members
+    relay: Relay
+    witness: Witness
+    studies: StudyCounter
+
+
+def make_app(counters: Counters) -> FastAPI:
+    """Make what members see over HTTPS."""
+    app = FastAPI(title="Consilium hub", version=__version__, openapi_url=None)
+    report_errors(app)
+    sender, limits = counters.door.sender, counters.settings.relay
+    app.include_router(
+        joining_router(counters.joining, sender=sender, pace=Pace(limits.joins_per_minute))
+    )
+    app.include_router(
+        relay_router(
+            counters.relay,
+            door=counters.door,
+            is_member=lambda name: counters.members.find(name) is not None,
+        )
+    )
+    app.include_router(witness_router(counters.witness, sender=sender))
+    app.include_router(studies_router(counters.studies, sender=sender))
+    body = limits.body_bytes
+    app.add_middleware(
+        BodyLimit,
+        limits={
+            "/members/": body,
+            "/relay/answers/": 2 * body,
+            "/studies": LARGEST_SUBMISSION,
+        },
+    )
+    return app
+
+
+class Invitation(BaseModel):
+    """Whom the office invites."""
+
+    model_config = ConfigDict(extra="forbid")
+    member: str
+    title: str = ""
+    hours: float | None = None
+
+
+def make_office(
+    counters: Counters, *, database: Database, admin: AdminClient, engine: HubEngine
+) -> FastAPI:
+    """Make what the office sees on the hub's own socket."""
+    app = FastAPI(title="Consilium hub office", version=__version__)
+    report_errors(app)
+
+    @app.post("/tokens")
+    def invite(invitation: Invitation) -> dict[str, Any]:
+        return admin.mint(
+            invitation.member, title=invitation.title or invitation.member, hours=invitation.hours
+        )
+
+    @app.get("/members")
+    def members() -> list[dict[str, Any]]:
+        return [
+            {
+                "name": member.name,
+                "participant": member.participant,
+                "title": member.title,
+                "state": member.state.value,
+                "online": counters.relay.is_online(member.name),
+                "joined": member.joined,
+            }
+            for member in counters.members.list_all()
+        ]
+
+    @app.get("/studies")
+    def studies() -> list[dict[str, Any]]:
+        with database.read() as connection:
+            rows = list_studies(connection)
+        kept = ("id", "state", "title", "lead", "created", "updated", "reason")
+        return [{name: row[name] for name in kept} for row in rows]
+
+    @app.get("/status")
+    def status() -> dict[str, Any]:
+        child = engine.child.state
+        return {
+            "ready": child.running,
+            "space": counters.settings.hub.space,
+            "title": counters.settings.hub.title,
+            "address": counters.settings.address,
+            "engine": {"running": child.running, "restarts": child.restarts, "pid": child.pid},
+            "sites": sorted(engine.port.sites()),
+            "evidence": database.evidence.size,
+        }
+
+    return app

@@ -1,0 +1,174 @@
+"""The hub's counter for studies: leads submit, watch, fetch and stop theirs."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict
+
+from consilium.dataspace.ports import Directory
+from consilium.federation.coordination import Coordinator, study_folder
+from consilium.federation.states import StudyState
+from consilium.federation.store import get_study, list_events, list_segments
+from consilium.federation.studies import accept_study
+from consilium.gate.orders import Study, peek_study, verify_study
+from consilium.kernel.canonical import digest_of
+from consilium.kernel.clock import Clock
+from consilium.kernel.errors import (
+    DeniedError,
+    InputError,
+    IntegrityError,
+    NotFoundError,
+    StateError,
+)
+from consilium.kernel.identifiers import ParticipantId, StudyId
+from consilium.ledger.database import Database
+from consilium.ledger.files import write_atomic
+
+LONGEST_WAIT_S = 20.0
+
+
+class Submission(BaseModel):
+    """A signed plan and its starting model (base64)."""
+
+    model_config = ConfigDict(extra="forbid")
+    signed: str
+    start: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyCounter:
+    """What the hub does with a study that a member brings."""
+
+    database: Database
+    coordinator: Coordinator
+    directory: Directory
+    clock: Clock
+
+    def submit(self, sender: ParticipantId, submission: Submission) -> dict[str, Any]:
+        """Take a study from its lead and begin to run it; the same one twice is the same.
+
+        Raises
+        ------
+        DeniedError
+            `study.not_the_lead`.
+        IntegrityError
+            `study.wrong_start`, `ledger.bad_signature`.
+        """
+        lead = peek_study(submission.signed).lead
+        if lead != sender:
+            raise DeniedError("study.not_the_lead", lead=lead, rule="lead")
+        plan = verify_study(submission.signed, key=self.directory.key_of(lead))
+        start = _from_base64(submission.start)
+        if digest_of(start) != plan.start:
+            raise IntegrityError("study.wrong_start")
+        folder = study_folder(self.coordinator.root, plan)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomic(folder / "start.safetensors", start)
+        with self.database.write() as tx:
+            accept_study(tx, plan, submission.signed, clock=self.clock)
+        self.coordinator.begin(plan.study)
+        return {"study": plan.study, "digest": plan.digest}
+
+    def show(self, sender: ParticipantId, study: StudyId) -> dict[str, Any]:
+        """Tell a participant of the study where it stands."""
+        with self.database.read() as connection:
+            row = get_study(connection, study)
+            segments = list_segments(connection, study)
+        self._admit(sender, row["signed"])
+        return {
+            "study": study,
+            "state": row["state"],
+            "reason": row["reason"],
+            "segments": [dict(segment) for segment in segments],
+        }
+
+    def watch(self, sender: ParticipantId, study: StudyId, *, after: int) -> dict[str, Any]:
+        """Give the events after a number; waits for one, a while."""
+        ends = time.monotonic() + LONGEST_WAIT_S
+        while True:
+            with self.database.read() as connection:
+                row = get_study(connection, study)
+                events = list_events(connection, study, after=after)
+            self._admit(sender, row["signed"])
+            over = row["state"] not in {StudyState.SUBMITTED, StudyState.RUNNING}
+            if events or over or time.monotonic() > ends:
+                return {"state": row["state"], "reason": row["reason"], "events": events}
+            time.sleep(0.1)
+
+    def result(self, sender: ParticipantId, study: StudyId) -> dict[str, Any]:
+        """Give the lead the final model and every site's signed evaluation.
+
+        Raises
+        ------
+        StateError
+            `study.not_finished`.
+        """
+        plan, state = self._own(sender, study)
+        if state is not StudyState.COMPLETED:
+            raise StateError("study.not_finished", now=state, wanted=StudyState.COMPLETED)
+        folder = self.coordinator.ended_attempt(plan)
+        return {
+            "evaluation": folder.evaluation(),
+            "final": base64.b64encode(folder.final()).decode(),
+        }
+
+    def stop(self, sender: ParticipantId, study: StudyId) -> dict[str, Any]:
+        """Stop a study for good, on its lead's word."""
+        self._own(sender, study)
+        self.coordinator.stop(study)
+        return {"study": study}
+
+    def _own(self, sender: ParticipantId, study: StudyId) -> tuple[Study, StudyState]:
+        with self.database.read() as connection:
+            row = get_study(connection, study)
+        plan = peek_study(row["signed"])
+        if plan.lead != sender:
+            raise NotFoundError("study.not_yours", study=study)
+        return plan, StudyState(row["state"])
+
+    def _admit(self, sender: ParticipantId, signed: str) -> None:
+        plan = peek_study(signed)
+        if plan.lead != sender and plan.find_site(sender) is None:
+            raise NotFoundError("study.not_yours", study=plan.study)
+
+
+def studies_router(counter: StudyCounter, *, sender: Callable[..., Any]) -> APIRouter:
+    """Make the routes; `sender` is the dependency that tells which member asks."""
+    router = APIRouter(prefix="/studies", tags=["studies"])
+    member = Depends(sender)
+
+    @router.post("")
+    def submit(submission: Submission, who: ParticipantId = member) -> dict[str, Any]:
+        return counter.submit(who, submission)
+
+    @router.get("/{study}")
+    def show(study: str, who: ParticipantId = member) -> dict[str, Any]:
+        return counter.show(who, StudyId(study))
+
+    @router.get("/{study}/events")
+    def watch(study: str, after: int = 0, who: ParticipantId = member) -> dict[str, Any]:
+        return counter.watch(who, StudyId(study), after=after)
+
+    @router.get("/{study}/result")
+    def result(study: str, who: ParticipantId = member) -> dict[str, Any]:
+        return counter.result(who, StudyId(study))
+
+    @router.post("/{study}/stop")
+    def stop(study: str, who: ParticipantId = member) -> dict[str, Any]:
+        return counter.stop(who, StudyId(study))
+
+    return router
+
+
+def _from_base64(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise InputError("study.bad_plan", field="start", reason="is not base64") from error

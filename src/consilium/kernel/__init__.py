@@ -1,0 +1,1 @@
+"""Errors, identifiers, clock and canonical bytes: pure, and known to every room."""

@@ -1,0 +1,52 @@
+"""Identifiers: what each thing is called across processes and hospitals."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import NewType
+
+from consilium.kernel.errors import InputError
+
+ParticipantId = NewType("ParticipantId", str)
+"""`did:web:<space>:<member>`, as listed by the space's signer."""
+DatasetId = NewType("DatasetId", str)
+OfferId = NewType("OfferId", str)
+AgreementId = NewType("AgreementId", str)
+ProcessId = NewType("ProcessId", str)
+"""A negotiation's or transfer's own identifier (the protocol's `pid`)."""
+StudyId = NewType("StudyId", str)
+LeaseId = NewType("LeaseId", str)
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{1,39}")
+_SPACE = re.compile(r"[a-z0-9][a-z0-9.-]{1,60}")
+
+
+def new_urn() -> str:
+    """Make a fresh random `urn:uuid:` identifier."""
+    return uuid.uuid4().urn
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it can be a member's, study's or dataset's short name.
+
+    Raises
+    ------
+    InputError
+        `kernel.bad_name`.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError("kernel.bad_name", name=name)
+    return name
+
+
+def participant_id(space: str, member: str) -> ParticipantId:
+    """Name a member of a space: `did:web:<space>:<member>`."""
+    if not _SPACE.fullmatch(space):
+        raise InputError("kernel.bad_name", name=space)
+    return ParticipantId(f"did:web:{space}:{check_name(member)}")
+
+
+def member_name(participant: ParticipantId) -> str:
+    """Return the short name at the end of a participant's identifier."""
+    return check_name(participant.rpartition(":")[2])

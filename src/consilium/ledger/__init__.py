@@ -1,0 +1,1 @@
+"""Durable state and its proof: keys, signed statements, files, database, evidence."""

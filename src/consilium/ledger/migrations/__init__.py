@@ -1,0 +1,1 @@
+"""The scripts that bring a database from one release's schema to the next."""

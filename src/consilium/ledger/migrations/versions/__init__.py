@@ -1,0 +1,1 @@
+"""One script a step; the chain is in each script's `down_revision`."""

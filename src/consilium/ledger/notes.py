@@ -1,0 +1,160 @@
+"""Checkpoints: the signed note that fixes a log's size and root.
+
+The form is C2SP's (tlog-checkpoint over signed-note, Ed25519), so any witness
+that knows it can hold, compare and cosign ours::
+
+    did:web:example:tiantan
+    42
+    <root, base64>
+
+    — did:web:example:tiantan <key hash and signature, base64>
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from dataclasses import dataclass
+
+from consilium.kernel.errors import InputError, IntegrityError
+from consilium.ledger.keys import PublicKey, SigningKey
+from consilium.ledger.merkle import HASH_BYTES
+
+_ED25519 = b"\x01"
+_KEY_HASH_BYTES = 4
+_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
+_ORIGIN = re.compile(r"[^\s+]{1,200}")
+_LONGEST = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a log's owner signed: so many entries, with this root.
+
+    Parameters
+    ----------
+    origin : str
+        Which log; for us the participant's identifier.
+    size : int
+        Number of entries.
+    root : bytes of length 32
+        Merkle tree hash.
+    text : str
+        The whole signed note.
+    """
+
+    origin: str
+    size: int
+    root: bytes
+    text: str
+
+
+def check_origin(origin: str) -> str:
+    """Return `origin` if it can name a log: no white space, no plus sign.
+
+    Raises
+    ------
+    InputError
+        `ledger.bad_origin`.
+    """
+    if not _ORIGIN.fullmatch(origin) or not origin.isprintable():
+        raise InputError("ledger.bad_origin")
+    return origin
+
+
+def sign_checkpoint(key: SigningKey, origin: str, *, size: int, root: bytes) -> Checkpoint:
+    """Sign a tree's size and root as a note."""
+    body = f"{origin}\n{size}\n{base64.b64encode(root).decode('ascii')}\n"
+    blob = _key_hash(origin, key.public) + key.sign(body.encode("utf-8"))
+    line = f"\u2014 {origin} {base64.b64encode(blob).decode('ascii')}\n"
+    return Checkpoint(origin, size, root, f"{body}\n{line}")
+
+
+def read_checkpoint(text: str) -> Checkpoint:
+    """Read a note without checking who signed it.
+
+    Extension lines of others after the root, and signatures of witnesses, are
+    allowed, as C2SP says.
+
+    Raises
+    ------
+    InputError
+        `ledger.not_a_checkpoint`.
+    """
+    lines = _body(text).split("\n")
+    try:
+        origin, size, root = lines[0], lines[1], base64.b64decode(lines[2], validate=True)
+        plain = base64.b64encode(root).decode("ascii") == lines[2]
+    except (IndexError, ValueError, binascii.Error) as error:
+        raise InputError("ledger.not_a_checkpoint") from error
+    if not (plain and _ORIGIN.fullmatch(origin) and _SIZE.fullmatch(size)):
+        raise InputError("ledger.not_a_checkpoint")
+    if len(root) != HASH_BYTES:
+        raise InputError("ledger.not_a_checkpoint")
+    return Checkpoint(origin, int(size), root, text)
+
+
+def verify_checkpoint(text: str, key: PublicKey) -> Checkpoint:
+    """Read a note that this key has signed under the log's own name.
+
+    Raises
+    ------
+    InputError
+        `ledger.not_a_checkpoint`.
+    IntegrityError
+        `ledger.bad_signature`.
+    """
+    checkpoint = read_checkpoint(text)
+    verify_note(text, checkpoint.origin, key)
+    return checkpoint
+
+
+def verify_note(text: str, name: str, key: PublicKey) -> str:
+    """Return the text of a signed note that this key has signed under this name.
+
+    Signatures of others are passed over, as C2SP signed-note says.
+
+    Raises
+    ------
+    InputError
+        `ledger.not_a_checkpoint`.
+    IntegrityError
+        `ledger.bad_signature`.
+    """
+    body = _body(text)
+    wanted = _key_hash(name, key)
+    for signer, blob in _signatures(text[len(body) + 1 :]):
+        if signer == name and blob[:_KEY_HASH_BYTES] == wanted:
+            key.verify(body.encode("utf-8"), blob[_KEY_HASH_BYTES:])
+            return body
+    raise IntegrityError("ledger.bad_signature", key=key.fingerprint)
+
+
+def _body(text: str) -> str:
+    """Return what is signed: everything to the last empty line, newline included."""
+    body, gap, _ = text.rpartition("\n\n")
+    lone = any("\ud800" <= letter <= "\udfff" for letter in text[:_LONGEST])
+    if lone or not gap or len(text) > _LONGEST or not text.endswith("\n"):
+        raise InputError("ledger.not_a_checkpoint")
+    return f"{body}\n"
+
+
+def _signatures(lines: str) -> list[tuple[str, bytes]]:
+    found = []
+    for line in lines.removesuffix("\n").split("\n"):
+        mark, _, rest = line.partition(" ")
+        name, _, blob = rest.partition(" ")
+        try:
+            found.append((name, base64.b64decode(blob, validate=True)))
+        except (ValueError, binascii.Error) as error:
+            raise InputError("ledger.not_a_checkpoint") from error
+        if mark != "\u2014":
+            raise InputError("ledger.not_a_checkpoint")
+    return found
+
+
+def _key_hash(name: str, key: PublicKey) -> bytes:
+    data = name.encode("utf-8") + b"\n" + _ED25519 + key.raw
+    return hashlib.sha256(data).digest()[:_KEY_HASH_BYTES]

@@ -1,0 +1,193 @@
+"""The model card: a passport as a page for people, in Markdown.
+
+Headings stand in English and Chinese, figures once. Everything on the page is
+taken from the passport; whatever came from elsewhere is escaped, so that a
+title cannot turn into markup.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from consilium.kernel.errors import texts
+from consilium.models.passports import Passport, SiteRecord, figure
+
+ROWS = {
+    "federated": "federated 联邦",
+    "recalibrated": "recalibrated 再校准",
+    "local": "local only 仅本地",
+    "majority": "site majority 本地多数类",
+}
+METRICS = {
+    "auroc": "AUROC 曲线下面积",
+    "accuracy": "accuracy 准确率",
+    "brier": "Brier score 布里尔分数",
+    "calibration_slope": "calibration slope 校准斜率",
+}
+WORST = {"auroc": min, "accuracy": min, "brier": max}
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|!])")
+
+
+def write_card(passport: Passport) -> str:
+    """Write the card.
+
+    Returns
+    -------
+    str
+        Markdown, ending with a line feed; the same passport gives the same text.
+
+    Discloses
+    ---------
+    What stands in the passport, nothing more.
+    """
+    parts = [
+        f"# {_safe(passport.name)}",
+        f"> {_safe(passport.intended_use)}",
+        *_what(passport),
+        *_from(passport),
+        *_results(passport),
+        *_limits(passport),
+        *_proof(passport),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _what(passport: Passport) -> Iterable[str]:
+    what = passport.capability
+    yield "## What it is 模型"
+    yield _table(
+        ("", ""),
+        [
+            ("Task 任务", _safe(what.task)),
+            ("Family 类型", _safe(what.family)),
+            ("Recipe 配方", f"{_safe(what.recipe)} {_safe(what.recipe_version)}"),
+            ("Predicts 预测目标", _safe(what.label)),
+            ("Arrays 数组", ", ".join(f"{_safe(n)} {list(s)}" for n, s in what.arrays.items())),
+        ],
+    )
+    yield "### Inputs 输入"
+    yield _table(
+        ("column 列", "kind 类型", "unit 单位", "categories 类别"),
+        [
+            (_safe(one.name), one.kind, _safe(one.unit), ", ".join(map(_safe, one.categories)))
+            for one in what.inputs
+        ],
+    )
+
+
+def _from(passport: Passport) -> Iterable[str]:
+    past = passport.lineage
+    yield "## Where it comes from 来源"
+    yield _table(
+        ("", ""),
+        [
+            ("Study 研究", _safe(past.title)),
+            ("Question 问题", _safe(past.question)),
+            ("Purpose 用途", _safe(past.purpose)),
+            ("Lead 牵头方", past.lead),
+            ("Rounds 轮次", f"{past.rounds}, {_safe(past.rule)}, seed {past.seed}"),
+            ("Parents 父模型", ", ".join(past.parents) or "none 无"),
+        ],
+    )
+    yield "### Hospitals 医院"
+    yield _table(
+        ("hospital 医院", "training 训练", "held out 留出", "rounds 轮次", "agreement 合约"),
+        [
+            (
+                site.participant,
+                _number(site.n_train),
+                _number(site.n_test),
+                str(site.rounds),
+                _safe(site.agreement),
+            )
+            for site in passport.sites
+        ],
+    )
+
+
+def _results(passport: Passport) -> Iterable[str]:
+    yield "## How it does 表现"
+    yield (
+        "On each hospital's own held-out patients, with 95 % bootstrap intervals. "
+        "在各医院自己的留出患者上评估，附 95 % 自助法区间。"
+    )
+    for metric, title in METRICS.items():
+        if any(metric in rows for site in passport.sites for rows in site.rows.values()):
+            yield f"### {title}"
+            yield _matrix(passport.sites, metric)
+    chosen = [(site.participant, ROWS.get(site.chosen, "–")) for site in passport.sites]
+    yield "### What each hospital would use 各医院的选择"
+    yield _table(("hospital 医院", "choice 选择"), chosen)
+
+
+def _matrix(sites: Sequence[SiteRecord], metric: str) -> str:
+    lines = [(site.participant, *(_figure(site, row, metric) for row in ROWS)) for site in sites]
+    lines.append(("**mean 平均**", *(_mean(sites, row, metric) for row in ROWS)))
+    if metric in WORST:
+        lines.append(("**worst 最差**", *(_worst(sites, row, metric) for row in ROWS)))
+    return _table(("hospital 医院", *ROWS.values()), lines)
+
+
+def _figure(site: SiteRecord, row: str, metric: str) -> str:
+    found = figure(site, row, metric)
+    if found is None:
+        reason = site.rows.get(row, {}).get(metric, {}).get("reason")
+        return f"– ({reason})" if reason in texts() else "–"
+    if found.get("low") is None or found.get("high") is None:
+        return f"{found['value']:.3f}"
+    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+
+
+def _mean(sites: Sequence[SiteRecord], row: str, metric: str) -> str:
+    found = _defined(sites, row, metric)
+    return f"{sum(found) / len(found):.3f} (of {len(found)})" if found else "–"
+
+
+def _worst(sites: Sequence[SiteRecord], row: str, metric: str) -> str:
+    found = _defined(sites, row, metric)
+    return f"{WORST[metric](found):.3f}" if found else "–"
+
+
+def _defined(sites: Sequence[SiteRecord], row: str, metric: str) -> list[float]:
+    return [float(one["value"]) for site in sites if (one := figure(site, row, metric))]
+
+
+def _limits(passport: Passport) -> Iterable[str]:
+    yield "## Limits 局限"
+    yield "\n".join(f"- {_safe(line)}" for line in passport.limitations) or "- none stated 未说明"
+    yield "## Privacy spent 隐私消耗"
+    spent = ", ".join(f"{_safe(str(k))} = {_safe(str(v))}" for k, v in passport.privacy.items())
+    yield spent or "No privacy budget was spent: none was agreed. 未约定、未消耗隐私预算。"
+
+
+def _proof(passport: Passport) -> Iterable[str]:
+    past = passport.lineage
+    yield "## Proof 证明"
+    yield _table(
+        ("", ""),
+        [
+            ("Weights 权重", passport.weights),
+            ("Plan 计划", past.plan),
+            ("Start 起始模型", past.start),
+            ("Recipe 配方", passport.capability.recipe_digest),
+            *((f"Data of 数据 {site.participant}", site.fingerprint) for site in passport.sites),
+            ("Passport 护照", passport.digest),
+            ("Issued 签发", f"{passport.issuer}, {passport.created}"),
+        ],
+    )
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
+    rule = ["---"] * len(head)
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in (head, rule, *lines))
+
+
+def _number(value: int | None) -> str:
+    return "–" if value is None else str(value)
+
+
+def _safe(text: str) -> str:
+    return _MARKUP.sub(r"\\\1", " ".join(text.split()))

@@ -1,0 +1,227 @@
+"""The node's desk: where the engine and its job processes ask, over a local socket.
+
+The socket belongs to the node's user alone, and each caller's user is checked.
+A message is one line of JSON in a frame with its length, and after it as many
+raw bytes as the line says. A lease's answer carries the open data file itself,
+as a descriptor: no path, key or address crosses.
+"""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import json
+import logging
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable, Collection
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from consilium.federation.ports import Desk
+from consilium.gate.orders import LARGEST_ORDER
+from consilium.kernel.canonical import Digest
+from consilium.kernel.errors import ConsiliumError, InputError, StateError
+from consilium.kernel.identifiers import LeaseId
+
+LARGEST_LINE = 1 << 20
+LARGEST_UPDATE = 4 << 30
+LONGEST_PATH = 100
+_LENGTH = struct.Struct(">I")
+_BLOCK = 1 << 20
+_PATIENCE_S = 600.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A line of JSON, raw bytes, and perhaps an open file."""
+
+    line: dict[str, Any]
+    body: bytes = b""
+    file: BinaryIO | None = None
+
+
+def send_message(line: socket.socket, message: Message) -> None:
+    """Write a message; a file goes along with its first bytes."""
+    head = json.dumps(message.line | {"size": len(message.body)}).encode()
+    framed = _LENGTH.pack(len(head)) + head
+    if message.file is not None:
+        rights = array.array("i", [message.file.fileno()])
+        sent = line.sendmsg([framed], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        framed = framed[sent:]
+    for part in (framed, message.body):
+        if part:
+            line.sendall(part)
+
+
+def receive_message(line: socket.socket, *, largest: int) -> Message:
+    """Read a message whose body is at most `largest` bytes.
+
+    Raises
+    ------
+    InputError
+        `engine.desk_message`.
+    """
+    first, file = _receive_first(line)
+    try:
+        (length,) = _LENGTH.unpack(first + _receive(line, _LENGTH.size - len(first)))
+        if not 0 < length <= LARGEST_LINE:
+            raise InputError("engine.desk_message", reason="length")
+        read = json.loads(_receive(line, length))
+        size = read.pop("size")
+        if type(size) is not int or not 0 <= size <= largest:
+            raise InputError("engine.desk_message", reason="size")
+        return Message(line=read, body=_receive(line, size), file=file)
+    except (ValueError, KeyError, AttributeError, InputError) as error:
+        if file is not None:
+            file.close()
+        if isinstance(error, InputError):
+            raise
+        raise InputError("engine.desk_message", reason="form") from error
+
+
+class DeskServer:
+    """Serves a desk on a local socket, one thread per connection.
+
+    Parameters
+    ----------
+    path : Path
+        Where the socket stands; made by `serve`, for this user alone.
+    desk : Desk
+        Who answers: the node's gate.
+    users : collection of int, optional
+        Numbers of the users who may ask; this process's own if not given.
+
+    Raises
+    ------
+    InputError
+        `engine.desk_path` when the path is too long for a socket.
+    """
+
+    def __init__(self, path: Path, desk: Desk, *, users: Collection[int] = ()) -> None:
+        length = len(os.fsencode(path.absolute()))
+        if length > LONGEST_PATH:
+            raise InputError("engine.desk_path", length=length)
+        self._path = path
+        self._desk = desk
+        self._users = set(users) or {os.getuid()}
+        self._listener: socket.socket | None = None
+
+    def serve(self) -> None:
+        """Begin to answer; returns at once."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(self._path.absolute()))
+        self._path.chmod(0o600 if self._users == {os.getuid()} else 0o660)
+        listener.listen()
+        self._listener = listener
+        threading.Thread(target=self._accept, args=(listener,), name="desk", daemon=True).start()
+
+    def close(self) -> None:
+        """Answer nobody any more and take the socket away."""
+        if self._listener is not None:
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+            self._path.unlink(missing_ok=True)
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                line, _ = listener.accept()
+            except OSError:
+                return
+            if _user_of(line) in self._users:
+                threading.Thread(target=self._answer, args=(line,), daemon=True).start()
+            else:
+                line.close()
+
+    def _answer(self, line: socket.socket) -> None:
+        line.settimeout(_PATIENCE_S)
+        with closing(line):
+            try:
+                answer = self._respond(receive_message(line, largest=LARGEST_UPDATE))
+            except (ConsiliumError, OSError) as error:
+                answer = _as_error(error)
+            try:
+                send_message(line, answer)
+            except OSError:
+                _log.warning("a job process left the desk before its answer")
+            finally:
+                if answer.file is not None:
+                    answer.file.close()
+
+    def _respond(self, message: Message) -> Message:
+        calls: dict[str, Callable[[dict[str, Any], bytes], Message]] = {
+            "admit": self._admit,
+            "lease": self._lease,
+            "release": self._release,
+        }
+        try:
+            call = calls[message.line["call"]]
+            return call(message.line, message.body)
+        except ConsiliumError as error:
+            return _as_error(error)
+        except Exception as error:  # noqa: BLE001 - the request boundary: the caller learns only that it failed
+            _log.exception("the desk could not answer")
+            return _as_error(error)
+
+    def _admit(self, line: dict[str, Any], body: bytes) -> Message:  # noqa: ARG002
+        _check_order(body)
+        self._desk.admit(body)
+        return Message(line={})
+
+    def _lease(self, line: dict[str, Any], body: bytes) -> Message:
+        _check_order(body)
+        lease = self._desk.lease(
+            body, kind=str(line["kind"]), round=int(line["round"]), model=Digest(line["model"])
+        )
+        if fcntl.fcntl(lease.file, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY:
+            lease.file.close()
+            raise StateError("engine.desk_failed", detail="the lease's file can be written")
+        return Message(line={"lease": lease.id, "facts": dict(lease.facts)}, file=lease.file)
+
+    def _release(self, line: dict[str, Any], body: bytes) -> Message:
+        lease = LeaseId(str(line["lease"]))
+        return Message(line={}, body=self._desk.release(lease, update=body, facts=line["facts"]))
+
+
+def _check_order(order: bytes) -> None:
+    if len(order) > LARGEST_ORDER:
+        raise InputError("engine.desk_message", reason="order")
+
+
+def _as_error(error: Exception) -> Message:
+    known = error if isinstance(error, ConsiliumError) else StateError("engine.desk_failed")
+    return Message(line={"error": known.as_record()})
+
+
+def _user_of(line: socket.socket) -> int:
+    size = struct.calcsize("3i")
+    peer = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    return int(struct.unpack("3i", peer)[1])
+
+
+def _receive_first(line: socket.socket) -> tuple[bytes, BinaryIO | None]:
+    room = socket.CMSG_SPACE(array.array("i", [0]).itemsize)
+    data, rights, _, _ = line.recvmsg(_LENGTH.size, room)
+    for level, kind, content in rights:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            return data, os.fdopen(array.array("i", content[:4])[0], "rb")
+    return data, None
+
+
+def _receive(line: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        block = line.recv(min(size - len(data), _BLOCK))
+        if not block:
+            raise InputError("engine.desk_message", reason="cut off")
+        data += block
+    return bytes(data)

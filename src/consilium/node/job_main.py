@@ -1,0 +1,75 @@
+"""What a job process is composed of at a hospital: its way to the node's desk.
+
+FLARE builds this class from an entry in the hospital's own kit
+(`local/job_resources.json`, and for the validator `local/parent__p_resources.json`),
+so the address of the desk never comes from the hub.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from consilium.kernel.canonical import Digest, Json
+from consilium.kernel.errors import PeerError, error_from_record
+from consilium.kernel.identifiers import LeaseId
+from consilium.node.desk import LARGEST_UPDATE, Message, receive_message, send_message
+
+_ADMIT_S = 8.0  # FLARE waits ten seconds for a site to take a job
+_WORK_S = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenLease:
+    """A lease as it came over the socket: the file is open already, its name unknown."""
+
+    id: LeaseId
+    file: BinaryIO
+    facts: Mapping[str, Json]
+
+
+class SocketDesk:
+    """The node's desk as a job process sees it; one connection per call.
+
+    Parameters
+    ----------
+    address : str
+        Path of the node's socket.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def admit(self, order: bytes) -> None:
+        """Ask whether a segment may begin here."""
+        self._ask({"call": "admit"}, order, timeout_s=_ADMIT_S)
+
+    def lease(self, order: bytes, *, kind: str, round: int, model: Digest) -> OpenLease:  # noqa: A002
+        """Ask for the data for one task."""
+        line: dict[str, Json] = {"call": "lease", "kind": kind, "round": round, "model": model}
+        answer = self._ask(line, order)
+        if answer.file is None:
+            raise PeerError("engine.desk_closed", detail="a lease without a file")
+        return OpenLease(
+            id=LeaseId(str(answer.line["lease"])), file=answer.file, facts=answer.line["facts"]
+        )
+
+    def release(self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json]) -> bytes:
+        """Give a result to the output gate and get the bytes to send."""
+        line: dict[str, Json] = {"call": "release", "lease": lease, "facts": dict(facts)}
+        return self._ask(line, update).body
+
+    def _ask(self, line: Mapping[str, Any], body: bytes, *, timeout_s: float = _WORK_S) -> Message:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as desk:
+                desk.settimeout(timeout_s)
+                desk.connect(self._address)
+                send_message(desk, Message(line=dict(line), body=body))
+                answer = receive_message(desk, largest=LARGEST_UPDATE)
+        except OSError as error:
+            raise PeerError("engine.desk_closed", detail=str(error)) from error
+        if "error" in answer.line:
+            raise error_from_record(answer.line["error"])
+        return answer

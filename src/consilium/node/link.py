@@ -1,0 +1,308 @@
+"""The node's one connection to its space: outbound, to the hub's relay.
+
+A thread of its own keeps long polls open, hands what comes to the node's
+protocol door and posts the answers. It also renews certificates in time and
+shows the hub the evidence log's checkpoints. After an outage it comes back by
+itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+import ssl
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from consilium.dataspace.ports import WireReply, WireRequest
+from consilium.dataspace.wire.transports import ANSWER_HEADER, HttpTransport, LocalTransport
+from consilium.kernel.canonical import Json
+from consilium.kernel.clock import Clock
+from consilium.kernel.errors import ConsiliumError, NotFoundError, PeerError
+from consilium.node.hub_client import TIMEOUT_S, Caller, HubClient, connection_error
+from consilium.node.renewal import Renewal
+
+Answerer = Callable[[WireRequest], WireReply]
+"""The node's protocol door: `dataspace.endpoints.answer` with its connector."""
+
+_SHORT_S = 10.0
+_LOG = logging.getLogger("consilium.link")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSettings:
+    """How the link keeps itself up; times in seconds.
+
+    `polls` long polls are open at once; each takes along up to `most` messages;
+    `handlers` messages are handled at once.
+    """
+
+    polls: int = 2
+    most: int = 8
+    handlers: int = 4
+    first_wait_s: float = 0.5
+    longest_wait_s: float = 10.0
+    wait_factor: float = 1.5
+    checkpoint_s: float = 5.0
+
+
+class Waits:
+    """The growing waits between tries; back to the first when something worked.
+
+    Parameters
+    ----------
+    settings : LinkSettings
+        First and longest wait, and the factor between.
+    """
+
+    def __init__(self, settings: LinkSettings) -> None:
+        self._settings = settings
+        self._next = settings.first_wait_s
+
+    def reset(self) -> None:
+        """Begin anew with the first wait."""
+        self._next = self._settings.first_wait_s
+
+    def next_s(self) -> float:
+        """Return the next wait."""
+        wait = self._next
+        self._next = min(wait * self._settings.wait_factor, self._settings.longest_wait_s)
+        return wait
+
+
+class HubLink:
+    """Keeps the connection; start it once the node's door is ready.
+
+    Parameters
+    ----------
+    caller : Caller
+        Signs the polls.
+    trust : ssl.SSLContext
+        The space's root.
+    answer : Answerer
+        Handles each message; called in threads of the link's own.
+    renewal : Renewal
+        Renews the certificates when it is time.
+    checkpoint : callable
+        Gives the evidence log's present checkpoint.
+    hub : HubClient
+        Posts checkpoints.
+    clock : Clock
+        For renewal.
+    settings : LinkSettings, optional
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        *,
+        trust: ssl.SSLContext,
+        answer: Answerer,
+        renewal: Renewal,
+        checkpoint: Callable[[], str],
+        hub: HubClient,
+        clock: Clock,
+        settings: LinkSettings | None = None,
+    ) -> None:
+        self._caller = caller
+        self._trust = trust
+        self._answer = answer
+        self._renewal = renewal
+        self._checkpoint = checkpoint
+        self._hub = hub
+        self._clock = clock
+        self._settings = settings or LinkSettings()
+        self._shown = ""
+        self._showing = threading.Lock()
+        self._online = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended: asyncio.Event | None = None
+        self._ready = threading.Event()
+        self._handlers = ThreadPoolExecutor(self._settings.handlers, thread_name_prefix="dsp")
+        self._thread = threading.Thread(target=self._run, name="link")
+
+    def start(self) -> None:
+        """Begin; returns at once, whether or not the hub is there."""
+        self._thread.start()
+        self._ready.wait()
+
+    def stop(self) -> None:
+        """Hang up, and wait until everything of the link has ended."""
+        if self._loop is not None and self._ended is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._ended.set)
+            self._thread.join()
+        self._handlers.shutdown(wait=True, cancel_futures=True)
+
+    def is_online(self) -> bool:
+        """Say whether the last word with the hub was a good one."""
+        return self._online.is_set()
+
+    def wait_online(self, timeout_s: float) -> bool:
+        """Wait until the hub has answered a poll; say whether it has."""
+        return self._online.wait(timeout_s)
+
+    def show_checkpoint(self) -> bool:
+        """Show the hub the evidence log's present end, if it has not seen it yet.
+
+        Raises
+        ------
+        PeerError
+            The hub is away.
+        IntegrityError
+            `hub.log_shrank`: the hub has seen a longer log of ours. Stop.
+
+        Discloses
+        ---------
+        The number of evidence entries and a hash over them.
+        """
+        with self._showing:
+            note = self._checkpoint()
+            if note == self._shown:
+                return False
+            document: Json = {"checkpoint": note}
+            self._hub.call("POST", "/witness/checkpoints", document, timeout_s=_SHORT_S)
+            self._shown = note
+            return True
+
+    def _run(self) -> None:
+        asyncio.run(self._main())
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        self._ready.set()
+        limits = httpx.Limits(max_keepalive_connections=16, keepalive_expiry=60)
+        async with httpx.AsyncClient(
+            verify=self._trust, timeout=TIMEOUT_S, limits=limits
+        ) as client:
+            works = [self._poll(client) for _ in range(self._settings.polls)]
+            tasks = [asyncio.create_task(work) for work in (*works, self._keep())]
+            await self._ended.wait()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _poll(self, client: httpx.AsyncClient) -> None:
+        """Fetch messages and have them handled, for ever."""
+        waits = Waits(self._settings)
+        document: Json = {"most": self._settings.most}
+        under_way: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                try:
+                    messages = await self._call(client, "/relay/next", document)
+                except ConsiliumError as error:
+                    self._online.clear()
+                    wait = waits.next_s()
+                    _LOG.info("the relay is away, next try in %.1f s: %s", wait, error.public)
+                    await asyncio.sleep(wait)
+                    continue
+                waits.reset()
+                self._online.set()
+                for message in messages if isinstance(messages, list) else ():
+                    task = asyncio.create_task(self._handle(client, message))
+                    under_way.add(task)
+                    task.add_done_callback(under_way.discard)
+        finally:
+            for task in under_way:
+                task.cancel()
+
+    async def _handle(self, client: httpx.AsyncClient, message: Any) -> None:
+        """Have one message handled and post the answer; its sender repeats what is lost."""
+        try:
+            name, request = _read_message(message)
+            loop = asyncio.get_running_loop()
+            reply = await loop.run_in_executor(self._handlers, self._answer, request)
+            await self._call(client, f"/relay/answers/{name}", _write_reply(reply))
+        except NotFoundError:
+            _LOG.info("an answer came too late for the relay")
+        except ConsiliumError as error:
+            _LOG.warning("a relayed message was not answered: %s", error.public)
+
+    async def _call(self, client: httpx.AsyncClient, target: str, document: Json) -> Any:
+        request = self._caller.prepare("POST", target, document)
+        try:
+            response = await client.send(request)
+        except httpx.HTTPError as error:
+            raise connection_error(error, hub=self._caller.membership.hub) from error
+        return self._caller.read(response)
+
+    async def _keep(self) -> None:
+        """Renew certificates when due; show new checkpoints. Blocking work goes to threads."""
+        waits = Waits(self._settings)
+        while True:
+            done = await self._try(self._renew_if_due)
+            done = await self._try(self.show_checkpoint) and done
+            if done:
+                waits.reset()
+                self._online.set()
+                await asyncio.sleep(self._sleep_s())
+            else:
+                await asyncio.sleep(waits.next_s())
+
+    async def _try(self, work: Callable[[], object]) -> bool:
+        try:
+            await asyncio.to_thread(work)
+        except PeerError as error:
+            _LOG.info("%s", error.public)
+        except ConsiliumError as error:
+            _LOG.error("%s", error.public)
+        else:
+            return True
+        return False
+
+    def _renew_if_due(self) -> None:
+        if self._clock.now() >= self._renewal.due():
+            self._renewal.renew()
+
+    def _sleep_s(self) -> float:
+        left = (self._renewal.due() - self._clock.now()).total_seconds()
+        return max(0.2, min(left, self._settings.checkpoint_s))
+
+
+def make_transport(
+    caller: Caller, *, trust: ssl.SSLContext, answer: Answerer
+) -> tuple[LocalTransport, httpx.Client]:
+    """Make the way to every member: to ourselves directly, to others through the relay.
+
+    Returns
+    -------
+    tuple
+        The transport, and the client that the caller closes at the end.
+
+    Discloses
+    ---------
+    Each request as it stands, to the peer and to the hub that carries it.
+    """
+    member = caller.membership
+    client = httpx.Client(verify=trust, timeout=TIMEOUT_S)
+    relayed = HttpTransport(member.relay_address, client=client)
+    return LocalTransport({member.participant: answer}, otherwise=relayed), client
+
+
+def _read_message(message: Any) -> tuple[str, WireRequest]:
+    try:
+        scheme, _, token = str(message["headers"].get("authorization", "")).partition(" ")
+        return str(message["id"]), WireRequest(
+            method=str(message["method"]),
+            path=str(message["path"]),
+            token=token if scheme.lower() == "bearer" else "",
+            body=base64.b64decode(message["body"], validate=True),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError, binascii.Error) as error:
+        raise PeerError("link.bad_message") from error
+
+
+def _write_reply(reply: WireReply) -> dict[str, Json]:
+    headers = {"content-type": "application/json"}
+    if reply.token:
+        headers[ANSWER_HEADER.lower()] = reply.token
+    body = base64.b64encode(reply.body).decode("ascii")
+    return {"status": reply.status, "headers": headers, "body": body}

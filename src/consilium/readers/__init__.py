@@ -1,0 +1,1 @@
+"""Sources to tables: schemas, intake, quality, and open data to begin with."""

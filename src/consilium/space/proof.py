@@ -1,0 +1,64 @@
+"""Proving evidence offline: from a home's files, without its process.
+
+The auditor needs the folder (or a copy of it) and nothing else; with a
+checkpoint that somebody else holds, a log whose tail was cut is found out too.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from consilium.kernel.errors import NotFoundError
+from consilium.ledger.keys import PublicKey, SigningKey
+from consilium.ledger.verification import Verdict, verify_log
+
+KEYS = {"node": "keys/participant.key", "hub": "keys/hub.key"}
+"""The key that signs a home's log, by kind of home."""
+
+
+def verify_home(home: Path, *, checkpoint: str | None = None) -> Verdict:
+    """Prove the evidence log of a node or hub.
+
+    Parameters
+    ----------
+    home : Path
+        The folder of the node or hub.
+    checkpoint : str, optional
+        Text of a checkpoint of this log that somebody else holds.
+
+    Raises
+    ------
+    NotFoundError
+        `space.no_log` when there is no node or hub; `ledger.no_log`.
+    """
+    return verify_log(database_of(home), key=key_of(home), checkpoint=checkpoint)
+
+
+def database_of(home: Path) -> str:
+    """Return the URL of a home's database: as set, or the file beside its settings.
+
+    Raises
+    ------
+    NotFoundError
+        `space.no_log`.
+    """
+    kind = _kind_of(home)
+    table = tomllib.loads((home / f"{kind}.toml").read_text(encoding="utf-8"))
+    url = table.get(kind, {}).get("database", "")
+    return str(url) or f"sqlite:///{home.resolve() / kind}.db"
+
+
+def key_of(home: Path) -> PublicKey:
+    """Return the public half of the key that signs a home's log; raises as `database_of`."""
+    path = home / KEYS[_kind_of(home)]
+    if not path.is_file():
+        raise NotFoundError("space.no_log", home=str(home))
+    return SigningKey.load(path).public
+
+
+def _kind_of(home: Path) -> str:
+    for kind in KEYS:
+        if (home / f"{kind}.toml").is_file():
+            return kind
+    raise NotFoundError("space.no_log", home=str(home))

@@ -1,0 +1,123 @@
+"""HTTP over the unix socket of a running node or hub: the only way in from outside.
+
+The socket lies in the process's own folder and belongs to its user, so there
+is no password here; whoever may open the folder may ask.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from consilium.kernel.errors import PeerError, error_from_record
+
+ANSWER_TIMEOUT_S = 60.0
+"""A catalogue or an agreement asks other hospitals first, so answers may take a while."""
+POLL_S = 0.1
+
+Progress = Callable[[Mapping[str, Any]], None]
+"""Called with each report of a running task."""
+
+
+class Wire:
+    """A connection to the process that serves `home`.
+
+    Parameters
+    ----------
+    home : Path
+        Folder of a node or hub; its socket is `run/api.sock`.
+    """
+
+    def __init__(self, home: Path, *, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+        self.home = home.absolute()
+        self._timeout_s = timeout_s
+        self._http = httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(socket_of(self.home))),
+            base_url="http://consilium",
+            timeout=timeout_s,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def get(self, path: str, **query: str | int) -> Any:
+        """Ask for a record.
+
+        Raises
+        ------
+        ConsiliumError
+            What the process reported; `space.no_node`, `space.no_answer` or
+            `space.bad_answer` when it reported nothing.
+        """
+        return self._ask("GET", path, params=query)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Send a record and return the answer; raises as `get` does."""
+        return self._ask("POST", path, json=dict(body or {}))
+
+    def wait_task(self, task: str, *, progress: Progress | None = None) -> Any:
+        """Wait for a task of the node and return its result.
+
+        Raises
+        ------
+        ConsiliumError
+            The task's own error.
+        """
+        while True:
+            report = self.get(f"/tasks/{task}")
+            if progress is not None:
+                progress(report)
+            if report.get("error"):
+                raise error_from_record(report["error"])
+            if report.get("state") in {"done", "DONE", "COMPLETED"}:
+                return report.get("result")
+            time.sleep(POLL_S)
+
+    def _ask(self, method: str, path: str, **what: Any) -> Any:
+        home = str(self.home)
+        try:
+            answer = self._http.request(method, path, **what)
+        except httpx.ConnectError as error:
+            raise PeerError("space.no_node", home=home) from error
+        except httpx.TimeoutException as error:
+            raise PeerError(
+                "space.no_answer", home=home, path=path, seconds=self._timeout_s
+            ) from error
+        except httpx.TransportError as error:
+            raise PeerError("space.no_node", home=home) from error
+        return self._read(answer, path)
+
+    def _read(self, answer: httpx.Response, path: str) -> Any:
+        try:
+            record = answer.json()
+        except ValueError:
+            record = None
+        if answer.is_success and record is not None:
+            return record
+        if isinstance(record, dict) and "code" in record:
+            raise error_from_record(record)
+        raise PeerError(
+            "space.bad_answer", home=str(self.home), path=path, status=answer.status_code
+        )
+
+
+def socket_of(home: Path) -> Path:
+    """Return where the process that serves `home` listens."""
+    return home / "run" / "api.sock"

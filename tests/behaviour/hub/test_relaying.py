@@ -1,0 +1,268 @@
+"""Two hospitals that open no port exchange messages through the hub."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from hub_rehearsal import CLOCK, Hub, Node, Rehearsal, raw, wait_for
+
+from consilium.dataspace.ports import WireReply, WireRequest
+from consilium.dataspace.wire.tokens import make_token
+from consilium.kernel.errors import DeniedError, IntegrityError, PeerError
+from consilium.ledger.keys import SigningKey
+
+
+def test_two_hospitals_exchange_a_relayed_request(north: Node, south: Node) -> None:
+    south.start()
+    status, document = north.client.post(south.me, "/2025-1/catalog/request", {"x": "你好"})
+    assert status == 200
+    assert document == {"asked": north.me, "path": "/2025-1/catalog/request"}
+    assert json.loads(south.received[0].body) == {"x": "你好"}
+
+
+def test_a_hospital_reaches_itself_without_the_hub(north: Node, hub: Hub) -> None:
+    hub.stop()
+    status, document = north.client.get(north.me, "/2025-1/catalog/datasets/a")
+    assert (status, document["asked"]) == (200, north.me)
+
+
+def test_many_messages_at_once_find_their_own_answers(north: Node, south: Node) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    south.start()
+    north.client.get(south.me, "/0")
+    with ThreadPoolExecutor(8) as pool:
+        paths = [f"/{number}" for number in range(40)]
+        found = list(pool.map(lambda path: north.client.get(south.me, path)[1]["path"], paths))
+    assert found == paths
+
+
+def test_a_hospital_that_is_away_is_said_to_be_at_once(rehearsal: Rehearsal) -> None:
+    hub = rehearsal.hub(**{"relay.away_s": 0.2})
+    rehearsal.signer()
+    north = rehearsal.node(rehearsal.join(hub, "north"))
+    south = rehearsal.node(rehearsal.join(hub, "south"))
+    time.sleep(0.3)
+    north.directory.key_of(south.me)
+    begun = time.monotonic()
+    with pytest.raises(PeerError) as caught:
+        north.client.get(south.me, "/x")
+    assert caught.value.retryable
+    assert time.monotonic() - begun < 1
+    answer = raw(north, _request(north, south, "/x"))
+    assert (answer.status_code, answer.json()["code"]) == (503, "hub.member_away")
+
+
+def test_a_hospital_that_takes_too_long_is_said_to_be_silent(rehearsal: Rehearsal) -> None:
+    hub = rehearsal.hub(**{"relay.answer_s": 0.3})
+    rehearsal.signer()
+    north = rehearsal.node(rehearsal.join(hub, "north"))
+
+    def slow(request: WireRequest) -> WireReply:
+        time.sleep(0.6)
+        return WireReply(status=200, body=request.body)
+
+    south = rehearsal.node(rehearsal.join(hub, "south"), answer=slow).start()
+    answer = raw(north, _request(north, south, "/x"))
+    assert (answer.status_code, answer.json()["code"]) == (504, "hub.member_silent")
+
+
+def test_strangers_do_not_reach_a_hospitals_door(north: Node, south: Node) -> None:
+    south.start()
+    stranger = SigningKey.generate()
+    for key in (stranger, None):
+        request = _request(north, south, "/x", key=key)
+        if key is None:
+            del request.headers["authorization"]
+        answer = raw(north, request)
+        assert answer.status_code == 401
+        assert answer.json()["code"] == "dataspace.bad_token"
+    assert south.received == []
+
+
+def test_the_version_endpoint_is_asked_without_a_token(
+    rehearsal: Rehearsal, north: Node, hub: Hub
+) -> None:
+    def open_door(request: WireRequest) -> WireReply:
+        return WireReply(status=200, body=f'{{"path":"{request.path}"}}'.encode())
+
+    west = rehearsal.node(rehearsal.join(hub, "west"), answer=open_door).start()
+    path = "/.well-known/dspace-version"
+    request = httpx.Request("GET", f"{west.membership.relay_address(west.me)}{path}")
+    assert raw(north, request).json() == {"path": path}
+
+
+@pytest.mark.parametrize(
+    "path", ["/../tasks", "/%2e%2e/tasks", "//tasks", "/a/..%2ftasks", "/a%5c..%5ctasks"]
+)
+def test_a_message_cannot_climb_out_of_the_protocols_root(
+    north: Node, south: Node, path: str
+) -> None:
+    south.start()
+    request = _request(north, south, "/x")
+    raw_path = request.url.raw_path.decode().removesuffix("/x") + path
+    request.url = request.url.copy_with(raw_path=raw_path.encode())
+    assert raw(north, request).status_code in {400, 404}
+    assert south.received == []
+
+
+def test_nobody_else_takes_or_answers_a_hospitals_messages(north: Node, south: Node) -> None:
+    stranger = replace(north.membership, name="south")
+    caller_key = north.key
+    token = make_token(
+        caller_key,
+        issuer=stranger.participant,
+        audience=stranger.hub_participant,
+        method="POST",
+        path="/relay/next",
+        body=b'{"most":1}',
+        clock=CLOCK,
+    )
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    url = f"{stranger.hub}/relay/next"
+    answer = raw(north, httpx.Request("POST", url, headers=headers, content=b'{"most":1}'))
+    assert answer.status_code == 401
+
+
+def test_a_replayed_request_to_the_hub_is_refused(north: Node) -> None:
+    request = north.hub._caller.prepare("GET", "/members")
+    assert raw(north, request).status_code == 200
+    answer = raw(north, request)
+    assert (answer.status_code, answer.json()["code"]) == (401, "dataspace.bad_token")
+
+
+def test_a_token_for_one_route_opens_no_other(north: Node) -> None:
+    request = north.hub._caller.prepare("GET", "/members")
+    request.url = request.url.copy_with(raw_path=b"/witness/checkpoints")
+    assert raw(north, request).status_code == 401
+
+
+def test_a_forged_answer_is_found_out(rehearsal: Rehearsal, north: Node, hub: Hub) -> None:
+    """Whoever sits at the relay answers in the hospital's place."""
+    forger = SigningKey.generate()
+    south: Node
+
+    def forge(request: WireRequest) -> WireReply:
+        from consilium.dataspace.wire.tokens import make_answer
+
+        body = b'{"forged":true}'
+        token = make_answer(forger, issuer=south.me, request=request.token, status=200, body=body)
+        return WireReply(status=200, body=body, token=token)
+
+    def alter(request: WireRequest) -> WireReply:
+        honest = south.answer(request)
+        return WireReply(status=200, body=b'{"altered":true}', token=honest.token)
+
+    def strip(request: WireRequest) -> WireReply:
+        return WireReply(status=200, body=south.answer(request).body)
+
+    doors = {"forge": forge, "alter": alter, "strip": strip}
+    south = rehearsal.node(
+        rehearsal.join(hub, "south"),
+        answer=lambda request: doors[request.path.strip("/")](request),
+    ).start()
+    for path in ("/forge", "/alter"):
+        with pytest.raises(IntegrityError) as caught:
+            north.client.get(south.me, path)
+        assert caught.value.code == "dataspace.forged_answer"
+    with pytest.raises(PeerError) as unsigned:
+        north.client.get(south.me, "/strip")
+    assert unsigned.value.code == "dataspace.unsigned_answer"
+
+
+def test_an_altered_message_is_refused_at_the_hospital(north: Node, south: Node) -> None:
+    south.start()
+    request = _request(north, south, "/x", body=b'{"rounds":1}')
+    altered = httpx.Request("POST", request.url, headers=request.headers, content=b'{"rounds":9}')
+    begun = len(south.received)
+    south_refused: list[str] = []
+
+    def strict(asked: WireRequest) -> WireReply:
+        try:
+            return Node.answer(south, asked)
+        except DeniedError as error:
+            south_refused.append(error.code)
+            return WireReply(status=401, body=b"{}")
+
+    south.link._answer = strict
+    assert raw(north, altered).status_code == 401
+    assert south_refused == ["dataspace.bad_token"]
+    assert len(south.received) == begun + 1
+
+
+def test_a_body_over_the_limit_is_refused(north: Node, south: Node) -> None:
+    south.start()
+    answer = raw(north, _request(north, south, "/x", body=b" " * ((1 << 20) + 1)))
+    assert (answer.status_code, answer.json()["code"]) == (413, "hub.too_large")
+
+    def drip() -> object:
+        for _ in range(20):
+            yield b" " * (1 << 16)
+
+    request = _request(north, south, "/x")
+    headers = {"authorization": request.headers["authorization"]}
+    with httpx.Client(verify=north.keys.trust()) as client:
+        slow = client.post(request.url, headers=headers, content=drip())  # type: ignore[arg-type]
+    assert slow.status_code == 413
+    assert south.received == []
+
+
+def test_the_link_comes_back_after_the_hub_was_away(
+    rehearsal: Rehearsal, hub: Hub, north: Node, south: Node
+) -> None:
+    south.start()
+    north.client.get(south.me, "/before")
+    hub.stop()
+    wait_for(lambda: not south.link.is_online())
+    begun = time.monotonic()
+    time.sleep(1)
+    rehearsal.hub()
+    assert south.link.wait_online(5)
+    assert time.monotonic() - begun < 4
+    assert north.client.get(south.me, "/after")[0] == 200
+
+
+def test_the_link_stops_at_once_though_polls_are_open(south: Node) -> None:
+    south.start()
+    begun = time.monotonic()
+    south.link.stop()
+    assert time.monotonic() - begun < 2
+
+
+def test_the_hub_stops_at_once_though_polls_are_open(hub: Hub, south: Node) -> None:
+    south.start()
+    begun = time.monotonic()
+    hub.stop()
+    assert time.monotonic() - begun < 2
+
+
+def test_a_hospital_that_dies_takes_no_message_along(
+    rehearsal: Rehearsal, hub: Hub, north: Node
+) -> None:
+    home: Path = rehearsal.join(hub, "south")
+    first = rehearsal.node(home).start()
+    first.link.stop()
+    second = rehearsal.node(home).start()
+    assert north.client.get(second.me, "/x")[0] == 200
+
+
+def _request(
+    sender: Node, to: Node, path: str, *, key: SigningKey | None = None, body: bytes = b"{}"
+) -> httpx.Request:
+    token = make_token(
+        key or sender.key,
+        issuer=sender.me,
+        audience=to.me,
+        method="POST",
+        path=path,
+        body=body,
+        clock=CLOCK,
+    )
+    url = f"{sender.membership.relay_address(to.me)}{path}"
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    return httpx.Request("POST", url, headers=headers, content=body)

@@ -1,0 +1,419 @@
+"""A small space for the engine alone: a real FLARE server and sites, stand-in desks."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from consilium.federation.flare.engine import FlareEngine
+from consilium.federation.flare.kits import (
+    SUBMITTER_ROLE,
+    Credentials,
+    DeskAddress,
+    EngineAddress,
+    write_server_kit,
+    write_site_kit,
+    write_submitter_kit,
+)
+from consilium.federation.flare.processes import SupervisedChild, client_command, server_command
+from consilium.federation.folder import SegmentFolder
+from consilium.federation.records import StartingPoint
+from consilium.federation.registry import Recipes
+from consilium.gate.orders import (
+    FieldNeed,
+    Invitation,
+    Order,
+    RecipeRef,
+    Study,
+    peek_study,
+    sign_study,
+)
+from consilium.gate.replies import Answer, pack_reply
+from consilium.kernel.canonical import Digest, Json, digest_of
+from consilium.kernel.clock import write_time
+from consilium.kernel.errors import ConsiliumError
+from consilium.kernel.identifiers import (
+    AgreementId,
+    DatasetId,
+    LeaseId,
+    ParticipantId,
+    StudyId,
+    new_urn,
+    participant_id,
+)
+from consilium.ledger.keys import SigningKey
+from consilium.models.weights import pack_arrays
+from consilium.node.desk import DeskServer
+from consilium.node.job_main import OpenLease
+
+SPACE = "test.example"
+FEATURES = ("age", "dose")
+KEY_SIZE = 2048
+
+
+def wait_until(condition: Callable[[], bool], *, within_s: float, what: str) -> float:
+    """Wait for a condition and return how long it took; fail when it does not come."""
+    began = time.monotonic()
+    while not condition():
+        if time.monotonic() - began > within_s:
+            raise AssertionError(f"{what}: not within {within_s} s")
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+_CERTIFIES = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
+class Authority:
+    """A certificate authority for one test."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SPACE)])
+        self._certificate = (
+            self._builder(self._name, self._key.public_key(), 3650)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_CERTIFIES, critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+
+    def issue(
+        self, name: str, *, role: str = "", host: str = "", key: rsa.RSAPrivateKey | None = None
+    ) -> Credentials:
+        """Issue what the space's signer would issue for an engine identity."""
+        key = key or rsa.generate_private_key(public_exponent=65537, key_size=KEY_SIZE)
+        subject = [
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "consilium"),
+        ]
+        if role:
+            subject.append(x509.NameAttribute(NameOID.UNSTRUCTURED_NAME, role))
+        usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
+        builder = self._builder(x509.Name(subject), key.public_key(), 30)
+        if host:
+            usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False
+            )
+        certificate = builder.add_extension(
+            x509.ExtendedKeyUsage(usages), critical=False
+        ).sign(self._key, hashes.SHA256())
+        return Credentials(
+            root=_pem(self._certificate),
+            certificate=_pem(certificate),
+            key=key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            ),
+        )
+
+    def _builder(self, subject: x509.Name, key: Any, days: int) -> x509.CertificateBuilder:
+        now = datetime.now(UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(days=days))
+        )
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+@dataclass
+class StandInDesk:
+    """A hospital's counter without a gate: it opens data and signs what it is given."""
+
+    name: str
+    data: Path
+    key: SigningKey = field(default_factory=SigningKey.generate)
+    admitted: list[bytes] = field(default_factory=list)
+    leases: list[int] = field(default_factory=list)
+    refuse_admission: ConsiliumError | None = None
+    refuse_lease: ConsiliumError | None = None
+    hold: Callable[[int], None] = lambda number: None
+
+    @property
+    def participant(self) -> ParticipantId:
+        return participant_id(SPACE, self.name)
+
+    def admit(self, order: bytes) -> None:
+        if self.refuse_admission:
+            raise self.refuse_admission
+        self.admitted.append(order)
+
+    def lease(self, order: bytes, *, kind: str, round: int, model: Digest) -> OpenLease:  # noqa: A002
+        self.leases.append(round)
+        self.hold(round)
+        if self.refuse_lease:
+            raise self.refuse_lease
+        self._task = (Order.from_json(order), kind, round, model)
+        facts: dict[str, Json] = {
+            "participant": self.participant,
+            "columns": [{"name": name, "kind": "number"} for name in FEATURES],
+            "min_cases": 1,
+        }
+        return OpenLease(id=LeaseId(new_urn()), file=self.data.open("rb"), facts=facts)
+
+    def release(self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json]) -> bytes:
+        order, kind, number, model = self._task
+        rest = {name: value for name, value in facts.items() if name not in ("n", "work_s")}
+        answer = Answer(
+            study=peek_study(order.signed_study).study,
+            segment=order.segment,
+            round=number,
+            kind=kind,
+            participant=self.participant,
+            n=int(facts["n"]),
+            model_in=model,
+            facts=rest,
+            work_s=float(facts["work_s"]),
+        )
+        return pack_reply(self.key, answer, update=update)
+
+
+@dataclass
+class Site:
+    """One hospital: its desk, and its FLARE client under supervision."""
+
+    desk: StandInDesk
+    kit: Path
+    counter: DeskServer
+    child: SupervisedChild
+
+    def start(self) -> None:
+        self.counter.serve()
+        self.child.start()
+
+    def stop(self) -> None:
+        self.child.stop()
+        self.counter.close()
+
+    @property
+    def processes(self) -> list[psutil.Process]:
+        return family(self.child)
+
+
+def family(child: SupervisedChild) -> list[psutil.Process]:
+    """List a supervised process and everything below it."""
+    pid = child.state.pid
+    if pid is None:
+        return []
+    parent = psutil.Process(pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+class EngineSpace:
+    """A hub's engine and some sites on this machine's loopback."""
+
+    def __init__(self, folder: Path, names: tuple[str, ...]) -> None:
+        self.folder = folder
+        self.authority = Authority()
+        self.address = EngineAddress(
+            host="localhost", port=_free_port(), project=SPACE, server=f"engine.{SPACE}"
+        )
+        self.server_kit = folder / "server"
+        self.submitter_kit = folder / "submitter"
+        self.submitter = f"submitter@{SPACE}"
+        self._write_hub()
+        self.server = SupervisedChild(
+            "engine", server_command(self.server_kit), folder=self.server_kit
+        )
+        self.engine = FlareEngine(self.server_kit, space=SPACE)
+        self.sites = {name: self._make_site(name) for name in names}
+        self.lead = SigningKey.generate()
+        self.jobs: list[str] = []
+
+    def start(self) -> None:
+        self.server.start()
+        for site in self.sites.values():
+            site.start()
+        self.wait_for_sites(*self.sites)
+
+    def stop(self) -> None:
+        for site in self.sites.values():
+            site.stop()
+        self.server.stop()
+
+    def wait_for_sites(self, *names: str, within_s: float = 60.0) -> float:
+        wanted = {participant_id(SPACE, name) for name in names}
+        return wait_until(
+            lambda: self.engine.sites() >= wanted, within_s=within_s, what=f"sites {names}"
+        )
+
+    def order(
+        self, *, rounds: int = 3, quorum: int = 2, deadline_s: float = 20.0, seed: int = 1
+    ) -> tuple[Order, bytes]:
+        """Write a signed study over all sites, and an order for its first segment."""
+        recipe = Recipes().find("tabular-logistic")
+        assert recipe is not None
+        start = pack_arrays(self._start())
+        now = datetime.now(UTC)
+        study = Study(
+            study=StudyId(new_urn()),
+            space=SPACE,
+            title="Engine test",
+            question="Does the engine work?",
+            purpose="testing",
+            lead=participant_id(SPACE, "lead"),
+            recipe=RecipeRef(name=recipe.name, version=recipe.version, digest=recipe.digest),
+            features=tuple(FieldNeed(name=name, kind="number") for name in FEATURES),
+            label="ill",
+            rule="fedavg",
+            start=digest_of(start),
+            rounds=rounds,
+            quorum=quorum,
+            deadline_s=deadline_s,
+            seed=seed,
+            sites=tuple(self._invite(site.desk) for site in self.sites.values()),
+            created=write_time(now),
+            expires=write_time(now + timedelta(days=1)),
+        )
+        signed = sign_study(self.lead, study)
+        return (
+            Order(signed_study=signed, segment=1, attempt=1, first_round=1, start=digest_of(start)),
+            start,
+        )
+
+    def order_again(self, order: Order) -> Order:
+        """Write the order of the next attempt at the same segment."""
+        return replace(order, attempt=order.attempt + 1)
+
+    def submit(self, order: Order, start: bytes) -> tuple[str, SegmentFolder]:
+        path = self.folder / "studies" / order.digest[-12:]
+        folder = SegmentFolder.create(path, order, StartingPoint(first_round=1, model=start))
+        job = self.engine.submit(order, start, path)
+        self.jobs.append(job)
+        return job, folder
+
+    def run(self, order: Order, start: bytes, *, within_s: float = 60.0) -> SegmentFolder:
+        job, folder = self.submit(order, start)
+        self.wait_for_end(job, folder, within_s=within_s)
+        return folder
+
+    def wait_for_end(self, job: str, folder: SegmentFolder, *, within_s: float = 60.0) -> float:
+        def ended() -> bool:
+            kinds = {event["kind"] for event in folder.events()}
+            assert "failed" not in kinds, (folder.events(), self.engine.refusals(job))
+            return folder.has_ended()
+
+        return wait_until(ended, within_s=within_s, what=f"end of {job}")
+
+    def wait_for_round(self, folder: SegmentFolder, number: int, *, within_s: float = 40.0) -> None:
+        wait_until(
+            lambda: number in folder.rounds(), within_s=within_s, what=f"end of round {number}"
+        )
+
+    def _start(self) -> dict[str, Any]:
+        return {"bias": np.zeros(1), "weight": np.zeros(len(FEATURES))}
+
+    def _invite(self, desk: StandInDesk) -> Invitation:
+        return Invitation(
+            participant=desk.participant,
+            agreement=AgreementId(f"agreement-{desk.name}"),
+            dataset=DatasetId(f"dataset-{desk.name}"),
+            key=desk.key.public.text,
+        )
+
+    def _write_hub(self) -> None:
+        write_submitter_kit(
+            self.submitter_kit,
+            username=self.submitter,
+            address=self.address,
+            credentials=self.authority.issue(self.submitter, role=SUBMITTER_ROLE),
+        )
+        write_server_kit(
+            self.server_kit,
+            address=self.address,
+            credentials=self.authority.issue(self.address.server, host="localhost"),
+            submitter=self.submitter_kit,
+        )
+
+    def _make_site(self, name: str) -> Site:
+        kit, socket_path = self.folder / name, self.folder / f"{name}.sock"
+        write_site_kit(
+            kit,
+            name=name,
+            address=self.address,
+            credentials=self.authority.issue(name),
+            desk=DeskAddress(
+                path="consilium.node.job_main.SocketDesk", arguments={"address": str(socket_path)}
+            ),
+        )
+        desk = StandInDesk(name, _write_data(self.folder / f"{name}.npz", seed=len(name)))
+        return Site(
+            desk=desk,
+            kit=kit,
+            counter=DeskServer(socket_path, desk),
+            child=SupervisedChild(name, client_command(kit), folder=kit),
+        )
+
+
+def _write_data(path: Path, *, seed: int) -> Path:
+    chance = np.random.default_rng(seed)
+    n = 60
+    x = chance.normal(size=(n, len(FEATURES)))
+    y = (x[:, 0] + chance.normal(size=n) > 0).astype(np.float64)
+    part = (np.arange(n) % 3 == 0).astype(np.int8)
+    np.savez(path, x=x, y=y, group=np.arange(n), part=part)
+    return path
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def make_space(tmp_path: Path) -> Iterator[Callable[..., EngineSpace]]:
+    """Make spaces that leave nothing behind."""
+    made: list[EngineSpace] = []
+
+    def make(*names: str) -> EngineSpace:
+        space = EngineSpace(tmp_path / f"space-{len(made)}", names)
+        made.append(space)
+        return space
+
+    yield make
+    for space in made:
+        space.stop()
+    wait_until(lambda: not _processes_in(tmp_path), within_s=10, what="no process left behind")
+    assert not list(tmp_path.glob("*/*.sock"))
+
+
+def _processes_in(folder: Path) -> list[int]:
+    """Find engine processes whose kits lie in a folder; their forks bear the same command."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if any(str(folder) in word for word in process.info["cmdline"] or []):
+            found.append(process.pid)
+    return found

@@ -1,0 +1,153 @@
+"""Kill -9 of each process of the engine, in the middle of things."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from .conftest import EngineSpace, Site, family, wait_until
+
+pytestmark = pytest.mark.scenario
+MakeSpace = Callable[..., EngineSpace]
+
+LONGEST_GAP_S = 12.0
+HELD = 2
+
+
+class Hold:
+    """Holds one site's lease of one round until let go."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.reached = threading.Event()
+        self.free = threading.Event()
+
+    def __call__(self, number: int) -> None:
+        if number == self.number:
+            self.reached.set()
+            self.free.wait(60)
+
+
+def job_process(site: Site) -> psutil.Process:
+    """Find the process that does the site's job: the helper's only child."""
+    pid = site.child.state.pid
+    helpers = psutil.Process(pid).children()
+    jobs = [job for helper in helpers for job in helper.children()]
+    assert len(jobs) == 1, jobs
+    return jobs[0]
+
+
+@pytest.mark.parametrize("whole_site", [False, True], ids=["job process", "whole site"])
+def test_a_killed_site_costs_the_round_a_few_seconds_and_nobody_else_anything(
+    make_space: MakeSpace, whole_site: bool
+) -> None:
+    space = make_space("east", "west", "north")
+    space.start()
+    north = space.sites["north"]
+    hold = Hold(HELD)
+    north.desk.hold = hold
+    order, start = space.order(rounds=4, deadline_s=60)
+    job, folder = space.submit(order, start)
+    assert hold.reached.wait(40)
+
+    if whole_site:
+        os.killpg(north.child.state.pid or 0, signal.SIGKILL)
+    else:
+        job_process(north).kill()
+    killed = time.monotonic()
+    space.wait_for_round(folder, HELD)
+    gap_s = time.monotonic() - killed
+    hold.free.set()
+    space.wait_for_end(job, folder)
+
+    assert gap_s <= LONGEST_GAP_S
+    closed = [event for event in folder.events() if event["kind"] == "round_closed"]
+    assert [len(event["missing"]) for event in closed] == [0, 1, 1, 1]
+    # The site comes back by itself and takes part in the next segment.
+    space.wait_for_sites("north")
+    again = space.order_again(order)
+    assert space.run(again, start).evaluation()["missing"] == []
+
+
+def test_a_killed_server_is_back_by_itself_and_the_study_can_go_on(make_space: MakeSpace) -> None:
+    space = make_space("east", "west")
+    space.start()
+    order, start = space.order(rounds=4, seed=3)
+    undisturbed = space.run(order, start)
+    hold = Hold(HELD)
+    space.sites["west"].desk.hold = hold
+    second = space.order_again(order)
+    _, folder = space.submit(second, start)
+    assert hold.reached.wait(40)
+    old = family(space.server)
+
+    os.kill(space.server.state.pid or 0, signal.SIGKILL)
+    wait_until(
+        lambda: not any(process.is_running() for process in old), within_s=3, what="its end"
+    )
+    hold.free.set()
+    closed = len(folder.rounds())
+    wait_until(lambda: space.server.state.restarts == 1, within_s=10, what="a restart")
+    space.wait_for_sites("east", "west")
+    third = space.order_again(second)
+    resumed = space.run(third, start)
+
+    assert resumed.final() == undisturbed.final()
+    assert len(folder.rounds()) == closed  # the lost attempt wrote nothing more
+    assert not folder.has_ended()
+
+
+KEEPER = """
+import sys, time
+from pathlib import Path
+from consilium.federation.flare.processes import SupervisedChild, client_command, server_command
+command = {"server": server_command, "client": client_command}[sys.argv[1]]
+kit = Path(sys.argv[2])
+SupervisedChild("kept", command(kit), folder=kit).start()
+print("started", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("side", ["server", "client"])
+def test_what_a_killed_hub_or_node_kept_is_gone_within_a_second_or_two(
+    make_space: MakeSpace, side: str
+) -> None:
+    space = make_space("east", "west")
+    east = space.sites["east"]
+    kept = space.server if side == "server" else east.child
+    kit = space.server_kit if side == "server" else east.kit
+    keeper = subprocess.Popen([sys.executable, "-c", KEEPER, side, str(kit)])
+    try:
+        for child in (space.server, *(site.child for site in space.sites.values())):
+            if child is not kept:
+                child.start()
+        for site in space.sites.values():
+            site.counter.serve()
+        space.wait_for_sites("east", "west")
+        hold = Hold(1)
+        east.desk.hold = hold
+        order, start = space.order()
+        space.submit(order, start)
+        assert hold.reached.wait(40)
+        below = psutil.Process(keeper.pid).children(recursive=True)
+        assert len(below) == 3  # FLARE's process, the helper, the job
+
+        keeper.kill()
+        keeper.wait()
+        wait_until(
+            lambda: not any(process.is_running() for process in below), within_s=2, what="its end"
+        )
+        hold.free.set()
+    finally:
+        keeper.kill()
+    kept.start()
+    space.wait_for_sites("east", "west")

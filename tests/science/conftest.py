@@ -1,0 +1,7 @@
+"""Makes the rehearsal of `tests/behaviour/federation` importable here."""
+
+import sys
+from pathlib import Path
+
+_TESTS = next(place for place in Path(__file__).parents if place.name == "tests")
+sys.path.insert(0, str(_TESTS / "behaviour" / "federation"))

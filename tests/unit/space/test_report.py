@@ -1,0 +1,176 @@
+"""The report is one honest file: valid, self-contained, in both languages, escaped."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from consilium.space.record import EvidenceVerdict, ResultRecord
+from consilium.space.report import EvidenceLine, Story, render_report
+from consilium.space.report.words import METHOD, REASON
+
+VOID = {"meta", "input", "br"}
+ALLOWED = {
+    "html", "head", "meta", "title", "style", "body", "input", "nav", "label", "main", "header",
+    "footer", "section", "div", "p", "h1", "h2", "h3", "span", "strong", "small", "code", "ol",
+    "ul", "li", "dl", "dt", "dd", "table", "thead", "tbody", "tfoot", "tr", "th", "td", "figure",
+    "figcaption", "details", "summary", "svg", "line", "circle", "rect", "path", "polygon",
+    "polyline", "text",
+}  # fmt: skip
+
+
+class Reader(HTMLParser):
+    """Keeps the tree's shape and complains about what does not nest."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        assert len({name for name, _ in attrs}) == len(attrs), (tag, attrs)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> without a beginning"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text.append(data)
+
+
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+@pytest.fixture
+def page(record: ResultRecord, story: Story) -> str:
+    return render_report(record, story)
+
+
+def test_the_page_is_well_formed_and_uses_known_elements_only(page: str) -> None:
+    assert page.startswith("<!doctype html>")
+    assert set(read(page).tags) <= ALLOWED
+
+
+def test_the_page_needs_nothing_from_outside(page: str) -> None:
+    reader = read(page)
+    names = {name for name, _ in reader.attributes}
+    assert not names & {"src", "href", "srcset", "action", "data", "poster"}
+    assert not any(name.startswith("on") for name in names)
+    assert "script" not in reader.tags
+    for word in ("http://", "https://", "url(", "@import", "//"):
+        assert word not in re.sub(r"<!doctype html>", "", page), word
+
+
+def test_ids_are_unique_and_labels_point_to_them(page: str) -> None:
+    attributes = read(page).attributes
+    ids = [value for name, value in attributes if name == "id"]
+    assert len(set(ids)) == len(ids)
+    assert {value for name, value in attributes if name == "for"} <= set(ids)
+
+
+def test_both_languages_are_in_the_page_and_one_is_chosen(
+    record: ResultRecord, story: Story
+) -> None:
+    for language in ("en", "zh"):
+        page = render_report(record, story, language=language)
+        assert re.search(rf'id="{language}"[^>]* checked', page)
+        assert page.count(" checked") == 1
+        for method in METHOD.values():
+            assert method.en in page
+            assert method.zh in page
+    assert render_report(record, story, language="zh").count('<html lang="zh-CN">') == 1
+
+
+def test_every_english_sentence_has_its_chinese_twin(page: str) -> None:
+    assert page.count('class="en"') == page.count('class="zh"') > 60
+
+
+def test_a_title_in_both_languages_is_split(page: str) -> None:
+    assert '<span class="en" lang="en">Hungarian Institute of Cardiology, Budapest</span>' in page
+    assert '<span class="zh" lang="zh-CN">匈牙利心脏病研究所</span>' in page
+
+
+def test_every_figure_of_the_tables_is_shown(page: str, record: ResultRecord) -> None:
+    shown = " ".join(read(page).text)
+    for site in record.sites:
+        for row in (site.auroc, site.accuracy, site.brier):
+            for value in row.values():
+                assert value is None or f"{value:.3f}" in shown
+    assert record.model.digest in shown
+    assert record.model.passport in shown
+
+
+def test_an_undefined_figure_is_a_dash_with_its_reason(page: str) -> None:
+    assert '<span class="none">—</span>' in page
+    assert REASON["measures.one_class"].en in page
+    assert REASON["measures.one_class"].zh in page
+
+
+def test_names_are_escaped(record: ResultRecord, story: Story) -> None:
+    hostile = '<script>alert("x")</script>'
+    sites = [replace(record.sites[0], title=hostile), *record.sites[1:]]
+    record = replace(record.with_sites(sites), recipe=hostile, rule=hostile, notes=(hostile,))
+    page = render_report(record, replace(story, title=hostile, question=hostile, home=hostile))
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    read(page)
+
+
+def test_a_failed_proof_is_told_at_the_top(record: ResultRecord, story: Story) -> None:
+    bad = EvidenceLine(member="did:web:x:west", entries=3, verified=False, reason="ledger.tail_cut")
+    record = replace(record, evidence=EvidenceVerdict(entries=3, verified=False))
+    page = render_report(record, replace(story, evidence=(bad,)))
+    assert "NOT all proved" in page
+    assert "ledger.tail_cut" in page
+    assert page.index("Stop and tell a person") < page.index("What happened")
+
+
+def test_a_model_that_guesses_worse_than_the_majority_is_named(page: str) -> None:
+    assert "V.A. Medical Center, Long Beach: the shared model is right less often" in page
+    assert "only 16 held-out patients" in page
+
+
+def test_working_together_that_did_not_pay_is_not_praised(
+    record: ResultRecord, story: Story
+) -> None:
+    sites = [
+        replace(site, auroc={**site.auroc, "local": 0.95, "federated": 0.7, "recalibrated": 0.7})
+        for site in record.sites
+    ]
+    page = render_report(record.with_sites(sites), story)
+    assert "working together did not pay" in page
+    assert "没有带来收益" in page
+
+
+def test_a_record_with_almost_nothing_in_it_still_makes_a_page(
+    record: ResultRecord, story: Story
+) -> None:
+    empty = dict.fromkeys(record.sites[0].auroc)
+    site = replace(
+        record.sites[0], auroc=empty, accuracy=empty, brier=empty, slope=empty, n_test=0,
+        intervals={key: dict.fromkeys(empty) for key in record.sites[0].intervals},
+        undefined={}, calibration={}, curve=(),
+    )  # fmt: skip
+    record = replace(record.with_sites([site]), timing=replace(record.timing, round_overhead_s=()))
+    read(render_report(record, replace(story, terms=(), evidence=(), members=())))

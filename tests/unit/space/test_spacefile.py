@@ -1,0 +1,159 @@
+"""The space file is read strictly; each slip gets one sentence."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from consilium.kernel.errors import InputError
+from consilium.space.demo import INVENTED, REAL
+from consilium.space.plans import StudyPlan
+from consilium.space.spacefile import check_files, read_offer, read_space, read_study
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "space-file.md").read_text(encoding="utf-8")
+EXAMPLE = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)[0]
+DEMOS = ROOT / "src" / "consilium" / "space" / "demos"
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "space.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refused(tmp_path: Path, text: str) -> InputError:
+    with pytest.raises(InputError) as caught:
+        read_space(write(tmp_path, text))
+    for language in ("en", "zh"):
+        sentence = caught.value.text(language)
+        assert "space.toml" in sentence
+        assert "\n" not in sentence
+    return caught.value
+
+
+def test_the_documented_example_is_read_as_it_says(tmp_path: Path) -> None:
+    plan = read_space(write(tmp_path, EXAMPLE))
+    assert plan.name == "rehearsal"
+    assert [member.name for member in plan.participants] == ["tiantan", "eye"]
+    own = plan.get_dataset("tiantan", "glioma")
+    assert own.path == tmp_path / "tiantan.csv"
+    assert own.schema == str(tmp_path / "glioma.toml")
+    assert own.terms.min_cohort == 20
+    assert own.governance["human_genetic_resources"] is False
+    assert plan.get_dataset("eye", "glioma").terms.count == 10
+    study = plan.studies[0]
+    assert study.datasets == {"tiantan": "glioma", "eye": "glioma"}
+    assert study.rule_settings == {"server_learning_rate": 0.01}
+    assert not plan.is_public(study)
+    assert plan.id_of("eye") == "did:web:rehearsal:eye"
+
+
+def test_every_key_of_the_example_is_explained_on_the_page() -> None:
+    tables = PAGE.replace(EXAMPLE, "")
+    for key in set(re.findall(r"^(\w+) =", EXAMPLE, re.MULTILINE)) - {"tiantan", "eye"}:
+        assert f"`{key}`" in tables, key
+
+
+@pytest.mark.parametrize("name", [INVENTED, REAL])
+def test_the_built_in_space_files_are_valid_and_public(name: str, tmp_path: Path) -> None:
+    plan = read_space(DEMOS / f"{name}.toml", data=tmp_path)
+    assert len(plan.participants) == 4
+    assert plan.is_public(plan.studies[0])
+    assert all(each.datasets[0].path.parent == tmp_path for each in plan.participants)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "told"),
+    [
+        ('purpose = "medical-research"', 'porpose = "x"', "space.missing_key", "purpose"),
+        ("rounds = 15", "rounds = 15\nround = 3", "space.unknown_key", "study grade › round"),
+        ("rounds = 15", "rounds = 0", "space.not_whole", "rounds"),
+        ("rounds = 15", "rounds = true", "space.not_whole", "rounds"),
+        ("rounds = 15", 'rounds = "15"', "space.not_whole", "rounds"),
+        ("quorum = 2", "quorum = 3", "space.not_whole", "quorum"),
+        ("quorum = 2", "quorum = 1", "space.not_whole", "quorum"),
+        ("deadline_s = 60", "deadline_s = inf", "space.not_number", "deadline_s"),
+        ("seed = 42", "seed = -1", "space.not_whole", "seed"),
+        ('lead = "tiantan"', 'lead = "west"', "space.unknown_name", "'west'"),
+        ('eye = "glioma"', 'eye = "stroke"', "space.unknown_name", "'stroke'"),
+        ('eye = "glioma"', 'ear = "glioma"', "space.unknown_name", "'ear'"),
+        ('recipients = ["tiantan"]', 'recipients = ["t"]', "space.unknown_name", "recipients"),
+        ('recipients = ["tiantan"]', "recipients = []", "space.not_texts", "recipients"),
+        ('purposes = ["medical-research"]', 'purposes = "x"', "space.not_texts", "purposes"),
+        ("days = 365", "days = 4000", "space.not_whole", "terms › days"),
+        ("public = false", 'public = "no"', "space.not_flag", "public"),
+        ('name = "eye"', 'name = "tiantan"', "space.doubled_name", "'tiantan'"),
+        ('name = "eye"', 'name = "Eye Hospital"', "space.bad_name", "'Eye Hospital'"),
+        ('name = "eye"', 'name = "hub"', "space.taken_name", "'hub'"),
+        ('name = "rehearsal"', 'name = "a b"', "space.bad_name", "'a b'"),
+        ('name = "rehearsal"', f'name = "{"x" * 49}"', "space.too_long", "48"),
+        ('title = "眼科医院 · Eye Hospital"', f'title = "{"眼" * 65}"', "space.too_long", "64"),
+        ('schema = "glioma.toml"\npublic', 'schema = ""\npublic', "space.not_text", "schema"),
+        ("port = 0", "port = 70000", "space.not_whole", "hub › port"),
+        ('owner = "Medical records office"', "", "space.bad_governance", "owner"),
+        ("human_genetic_resources = false", 'human_genetic_resources = "?"',
+         "space.bad_governance", "human_genetic_resources"),
+        ("[hub]", "[[hub]]", "space.not_table", "hub"),
+        ("[[study]]", "[study]", "space.not_tables", "study"),
+        ('[study.datasets]\ntiantan = "glioma"\neye = "glioma"', "[study.datasets]",
+         "space.no_sites", "datasets"),
+        ("[space]", "[space", "space.not_toml", "line"),
+    ],
+)  # fmt: skip
+def test_a_slip_is_named_with_its_key(
+    tmp_path: Path, old: str, new: str, code: str, told: str
+) -> None:
+    assert old in EXAMPLE
+    error = refused(tmp_path, EXAMPLE.replace(old, new))
+    assert error.code == code
+    assert told in error.text("en")
+
+
+def test_a_misspelt_key_brings_the_nearest_known_one(tmp_path: Path) -> None:
+    text = EXAMPLE.replace("deadline_s = 60", "deadline = 60")
+    assert "deadline_s" in refused(tmp_path, text).text("en")
+
+
+def test_a_file_without_hospitals_is_refused(tmp_path: Path) -> None:
+    assert refused(tmp_path, '[space]\nname = "empty"\n').code == "space.no_participants"
+
+
+def test_a_missing_or_foreign_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_space(tmp_path / "none.toml")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_space(tmp_path)
+    path = tmp_path / "space.toml"
+    path.write_bytes("[space]\nname = '北京'".encode("gbk"))
+    with pytest.raises(InputError, match="UTF-8"):
+        read_space(path)
+
+
+def test_missing_data_are_noticed_before_anything_starts(tmp_path: Path) -> None:
+    plan = read_space(write(tmp_path, EXAMPLE))
+    with pytest.raises(InputError, match=re.escape("tiantan.csv")):
+        check_files(plan)
+    for name in ("tiantan.csv", "eye.parquet"):
+        (tmp_path / name).touch()
+    check_files(plan)
+
+
+def test_a_study_file_holds_the_keys_of_a_study_without_its_lead(tmp_path: Path) -> None:
+    text = EXAMPLE[EXAMPLE.index("[[study]]") :].replace("[[study]]", "")
+    text = text.replace('lead = "tiantan"\n', "").replace("[study.datasets]", "[datasets]")
+    plan = read_study(write(tmp_path, text))
+    assert isinstance(plan, StudyPlan)
+    assert plan.lead == ""
+    assert plan.datasets == {"tiantan": "glioma", "eye": "glioma"}
+
+
+def test_an_offer_file_holds_governance_and_terms(tmp_path: Path) -> None:
+    start = EXAMPLE.index("[participant.dataset.governance]")
+    text = EXAMPLE[start : EXAMPLE.index("[[participant]]", start)]
+    text = text.replace("participant.dataset.", "")
+    governance, terms = read_offer(write(tmp_path, text))
+    assert governance["owner"] == "Department of Neurosurgery"
+    assert terms.recipients == ("tiantan",)
