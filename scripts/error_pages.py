@@ -27,10 +27,24 @@ PAGE = """# {code}
 {why}
 """
 
+NOTE = """# {code}
+
+A {family}: it is told beside a result and stops nothing.
+
+**English.** {en}
+
+**中文。** {zh}
+
+## Why it happens
+
+{why}
+"""
+
 INDEX = """# Errors
 
 Every error has a stable code and two sentences, English and Chinese; each says what happened and
-what to do. They hold identifiers and counts, never a patient value. The exit code follows the family.
+what to do. They hold identifiers and counts, never a patient value. The exit code follows the
+family. Codes of the families `warning` and `reason` are told beside a result and stop nothing.
 
 | Code | Family | Exit | |
 |---|---|---|---|
@@ -43,13 +57,15 @@ def pages() -> dict[str, str]:
     found = {}
     rows = []
     for code, entry in sorted(texts().items()):
-        kind = FAMILIES[entry["family"]]
-        found[f"{code}.md"] = PAGE.format(
-            code=code, name=kind.__name__, exit=kind.exit_code, http=kind.http_status, **entry
-        )
-        rows.append(
-            f"| [{code}]({code}.md) | {entry['family']} | {kind.exit_code} | {entry['en']} |"
-        )
+        kind = FAMILIES.get(entry["family"])
+        if kind is None:  # a warning or a reason: told beside a result, never raised
+            found[f"{code}.md"] = NOTE.format(code=code, **entry)
+        else:
+            found[f"{code}.md"] = PAGE.format(
+                code=code, name=kind.__name__, exit=kind.exit_code, http=kind.http_status, **entry
+            )
+        number = "–" if kind is None else kind.exit_code
+        rows.append(f"| [{code}]({code}.md) | {entry['family']} | {number} | {entry['en']} |")
     return found | {"README.md": INDEX.format(rows="\n".join(rows))}
 
 

@@ -154,14 +154,12 @@ def _can_read(kind: str, document: Any) -> bool:
 
 
 @pytest.mark.parametrize("kind", sorted(MODELS))
-def test_our_models_refuse_what_the_official_schemas_refuse(kind: str, official: Official) -> None:
+def test_our_models_and_the_official_schemas_judge_alike(kind: str, official: Official) -> None:
     examples = [one for one in official.examples().values() if one.get("@type") == kind]
-    assert examples or kind == "Catalog"
-    tried = refused = 0
+    refused = 0
     for example in examples:
         for spoiled in _spoiled(copy.deepcopy(example)):
-            tried += 1
-            if official.errors(kind, spoiled):
-                refused += 1
-                assert not _can_read(kind, spoiled), spoiled
-    assert refused > tried / 5
+            fine = not official.errors(kind, spoiled)
+            refused += not fine
+            assert _can_read(kind, spoiled) == fine, spoiled
+    assert refused > 20

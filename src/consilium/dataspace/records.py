@@ -38,7 +38,7 @@ class Terms:
     """What an offer allows: the closed vocabulary as plain values.
 
     `not_after` is ISO 8601 in UTC. `count` is how many studies may be admitted
-    under one agreement, `max_rounds` the most rounds of one study, `min_cohort`
+    under one agreement, `max_rounds` the most rounds of all of them, `min_cohort`
     the fewest patients that a study may be computed on; each at least 1.
     """
 

@@ -32,6 +32,8 @@ MAX_ROUNDS = "consilium:maxRounds"
 MIN_COHORT = "consilium:minCohortSize"
 ALGORITHM = "consilium:algorithm"
 
+_FIRST_YEAR = 1000
+"""Earlier years are not written with four digits everywhere."""
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 
 Reader = Callable[[Any], Any]
@@ -70,13 +72,15 @@ def read_word(value: Any) -> str:
 
 
 def read_moment(value: Any) -> datetime:
-    """Read an aware datetime, or ISO 8601 text."""
-    if isinstance(value, datetime) and value.tzinfo:
-        return value
-    try:
-        return read_time(read_word(value))
-    except OverflowError as error:
-        raise ValueError("beyond the calendar") from error
+    """Read an aware datetime, or ISO 8601 text; of this millennium or the last."""
+    if not (isinstance(value, datetime) and value.tzinfo):
+        try:
+            value = read_time(read_word(value))
+        except OverflowError as error:
+            raise ValueError("beyond the calendar") from error
+    if value.year < _FIRST_YEAR:
+        raise ValueError("beyond the calendar")
+    return value
 
 
 def read_whole(value: Any) -> int:

@@ -73,12 +73,13 @@ def add_study(
     tx.execute(sa.insert(STUDIES).values(id=study, state=state, created=now, updated=now, **row))
 
 
-def find_study(connection: sa.Connection, study: StudyId) -> Mapping[str, Any] | None:
+def find_study(connection: sa.Connection, study: StudyId) -> dict[str, Any] | None:
     """Return a study's row, or None."""
-    return connection.execute(sa.select(STUDIES).where(STUDIES.c.id == study)).mappings().first()
+    found = connection.execute(sa.select(STUDIES).where(STUDIES.c.id == study)).mappings().first()
+    return None if found is None else dict(found)
 
 
-def get_study(connection: sa.Connection, study: StudyId) -> Mapping[str, Any]:
+def get_study(connection: sa.Connection, study: StudyId) -> dict[str, Any]:
     """Return a study's row.
 
     Raises
@@ -94,12 +95,12 @@ def get_study(connection: sa.Connection, study: StudyId) -> Mapping[str, Any]:
 
 def list_studies(
     connection: sa.Connection, *, states: frozenset[StudyState] | None = None
-) -> list[Mapping[str, Any]]:
+) -> list[dict[str, Any]]:
     """List studies, oldest first, optionally only those in `states`."""
     query = sa.select(STUDIES).order_by(STUDIES.c.created, STUDIES.c.id)
     if states is not None:
         query = query.where(STUDIES.c.state.in_(sorted(states)))
-    return list(connection.execute(query).mappings())
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def add_event(
@@ -126,7 +127,7 @@ def list_events(
     ]
 
 
-def list_segments(connection: sa.Connection, study: StudyId) -> list[Mapping[str, Any]]:
+def list_segments(connection: sa.Connection, study: StudyId) -> list[dict[str, Any]]:
     """List a study's segments by attempt."""
     query = sa.select(SEGMENTS).where(SEGMENTS.c.study == study).order_by(SEGMENTS.c.attempt)
-    return list(connection.execute(query).mappings())
+    return [dict(row) for row in connection.execute(query).mappings()]

@@ -109,10 +109,15 @@ class Relay:
         self._boxes: dict[str, _Mailbox] = {}
         self._begun = now()
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def close(self) -> None:
-        """Send all polls home, so that the process can end; call it in the event loop."""
+        """Send all polls home, so that the process can end; may be called in any thread."""
         self._closed = True
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._ring_all)
+
+    def _ring_all(self) -> None:
         for box in self._boxes.values():
             box.bell.set()
 
@@ -171,6 +176,7 @@ class Relay:
         gone : asyncio.Event
             Set when whoever polls has hung up: then nothing is handed out.
         """
+        self._loop = asyncio.get_running_loop()
         box = self._boxes.setdefault(name, _Mailbox())
         ends = self._now() + self._settings.poll_s
         box.polls += 1

@@ -15,6 +15,7 @@ import grp
 import logging
 import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -152,6 +153,13 @@ def _keep_fresh(own: OwnCertificates) -> None:
         _LOG.error("the hub's own certificates were not renewed: %s", error.public)
 
 
+def _end_with_pipe(stop: threading.Event) -> None:
+    """End at once when the other end of our standard input closes, as with a caller's death."""
+    while os.read(0, 1024):
+        pass
+    stop.set()
+
+
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; it goes with the process, however that ends."""
@@ -175,6 +183,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    if options.with_parent and stat.S_ISFIFO(os.fstat(0).st_mode):
+        threading.Thread(target=_end_with_pipe, args=(stop,), daemon=True).start()
     try:
         settings = load_settings(options.home, environment=os.environ)
         serve_signer(options.home, settings, stop=stop, with_parent=options.with_parent)

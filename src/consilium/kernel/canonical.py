@@ -32,7 +32,7 @@ def canonical_bytes(value: Json) -> bytes:
         objects that JSON does not know.
     """
     try:
-        return rfc8785.dumps(value)  # type: ignore[arg-type]
+        return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, ValueError, TypeError, RecursionError) as error:
         raise InputError("kernel.not_canonical", reason=type(error).__name__) from error
 

@@ -175,7 +175,7 @@ def error_from_record(
     error = family.__new__(family)
     error.code, error.detail, error.facts = code, "", {}
     sentences = {"en": str(record.get("en", code)), "zh": str(record.get("zh", code))}
-    error.text = sentences.__getitem__  # type: ignore[method-assign]
+    error.text = sentences.__getitem__  # type: ignore[method-assign, assignment]
     if isinstance(error, PeerError):
         error.retryable = False
     Exception.__init__(error, sentences["en"])

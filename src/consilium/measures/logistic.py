@@ -54,7 +54,8 @@ def fit_recalibration(y: Vector, z: Vector, weights: Matrix, *, slope: bool) -> 
     possible = _is_possible(y, z, weights, slope=slope)
     design = np.stack([np.ones_like(z), z, z * z], axis=1)
     found = np.full((len(weights), 2), np.nan)
-    found[possible] = (0.0, 1.0)
+    # From no effect at all Newton's steps shrink steadily; from slope 1 they can cycle.
+    found[possible] = (0.0, 0.0 if slope else 1.0)
     # Rows leave as they settle, so the loop does not redo what is done.
     open_rows = np.flatnonzero(possible)
     for _ in range(STEPS):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from consilium.readers.duck import quote_text
 from consilium.readers.parts import comparable
 from consilium.readers.records import Field, Label
 from consilium.readers.schema import Schema
@@ -24,6 +25,10 @@ STATES = {
     "unknown_category": UNKNOWN,
 }
 
+COMPLETE = 0
+FATES = {"no_label": 1, "no_patient": 2, "no_value": 3}
+"""What becomes of a row: complete, or the first reason why it is left out."""
+
 BLANKS = " \t\r\n\u00a0\u3000"
 
 
@@ -35,52 +40,53 @@ class Column:
     state: str
 
 
-def quote_text(value: str) -> str:
-    """Write an SQL string literal."""
-    return "'" + value.replace("'", "''") + "'"
+def staged_query(
+    schema: Schema,
+    places: list[int],
+    *,
+    table: str,
+    cells: Mapping[str, str],
+    first: bool,
+) -> str:
+    """Write the query of one staged table.
 
-
-def quote_name(name: str) -> str:
-    """Write an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def staged_query(schema: Schema, table: str, cells: Mapping[str, str]) -> str:
-    """Write the query of the staged table.
-
-    Its columns are `s<place>`, the state of each field; `v<place>`, the value
-    of each feature; `y`, the label; `patient` and `whole`, hashes of patient id
-    and row; and `fate`: `complete`, or the first reason why the row is left out.
+    Its columns are `s<place>` and `v<place>`, state and value of each field;
+    `lost`, whether a feature has no value; `whole`, a hash of the row's texts;
+    and in the first table `y`, the label, and `patient`, a hash of the id.
 
     Parameters
     ----------
     schema : Schema
+    places : list of int
+        Which fields the table takes; the first one takes the label.
     table : str
         SQL of the source.
     cells : mapping of str to str
         SQL of a column's cell as text, by the column's name.
+    first : bool
+        Whether this is the first table.
     """
     marks = schema.source.missing_marks
-    fields = list(enumerate(schema.fields))
-    every = [(f"{place}", cells[field.source]) for place, field in fields]
-    every.append(("id", cells[schema.patient] if schema.patient else "'-'"))
-    columns = [
-        (place, _column(field, f"t{place}", number=f"n{place}", marks=marks))
-        for place, field in fields
-    ]
+    every = [(f"{place}", cells[schema.fields[place].source]) for place in places]
+    if first:
+        every.append(("id", cells[schema.patient] if schema.patient else "'-'"))
+    columns = {
+        place: _column(schema.fields[place], f"t{place}", number=f"n{place}", marks=marks)
+        for place in places
+    }
     # Each step stands in a query of its own, so that nothing is worked out twice.
     steps = [
         [f"{cell} AS c{place}" for place, cell in every],
         [f"{_bare(f'c{place}')} AS b{place}" for place, _ in every],
         [f"{_present(f'b{place}', marks)} AS t{place}" for place, _ in every],
-        ["*", *(f"{_as_number(f't{place}')} AS n{place}" for place, _ in fields)],
+        ["*", *(f"{_as_number(f't{place}')} AS n{place}" for place in places)],
         [
-            *(f"CAST({one.state} AS UTINYINT) AS s{place}" for place, one in columns),
-            *(f"{one.value} AS f{place}" for place, one in columns),
+            *(f"CAST({one.state} AS UTINYINT) AS s{place}" for place, one in columns.items()),
+            *(f"{one.value} AS v{place}" for place, one in columns.items()),
             f"hash({', '.join(f't{place}' for place, _ in every)}) AS whole",
-            "tid",
+            *(["CASE WHEN tid IS NULL THEN NULL ELSE hash(tid) END AS patient"] if first else []),
         ],
-        _chosen(schema),
+        _kept(schema, places, first=first),
     ]
     query = table
     for step in steps[:-1]:
@@ -88,21 +94,31 @@ def staged_query(schema: Schema, table: str, cells: Mapping[str, str]) -> str:
     return f"SELECT {', '.join(steps[-1])} FROM {query}"  # noqa: S608 (literals are quoted)
 
 
-def _chosen(schema: Schema) -> list[str]:
-    names = [field.name for field in schema.fields]
-    features = [f"f{names.index(one.name)}" for one in schema.features]
-    label = names.index(schema.label.field)
-    rule = _positive(schema.label, schema.fields[label], f"f{label}")
-    lost = " OR ".join(f"{one} IS NULL" for one in features)
-    return [
-        *(f"s{place}" for place in range(len(names))),
-        *(f"{one} AS v{place}" for place, one in enumerate(features)),
-        f"CAST({rule} AS UTINYINT) AS y",
-        "hash(tid) AS patient",
+def fates_query(tables: list[str]) -> str:
+    """Write the query that joins the staged tables by position and decides on each row."""
+    lost = " OR ".join(f"{one}.lost" for one in tables)
+    whole = ", ".join(f"{one}.whole" for one in tables)
+    return (
+        f"SELECT CAST(CASE WHEN y IS NULL THEN {FATES['no_label']} "  # noqa: S608 (own names)
+        f"WHEN patient IS NULL THEN {FATES['no_patient']} "
+        f"WHEN {lost} THEN {FATES['no_value']} ELSE {COMPLETE} END AS UTINYINT) AS fate, "
+        f"y, patient, hash({whole}) AS whole FROM {' POSITIONAL JOIN '.join(tables)}"
+    )
+
+
+def _kept(schema: Schema, places: list[int], *, first: bool) -> list[str]:
+    features = {one.name for one in schema.features}
+    values = [f"v{place}" for place in places if schema.fields[place].name in features]
+    kept = [
+        *(f"s{place}" for place in places),
+        *values,
+        f"{' OR '.join(f'{one} IS NULL' for one in values) or 'FALSE'} AS lost",
         "whole",
-        f"CASE WHEN ({rule}) IS NULL THEN 'no_label' WHEN tid IS NULL THEN 'no_patient' "
-        f"WHEN {lost} THEN 'no_value' ELSE 'complete' END AS fate",
     ]
+    if first:
+        rule = _positive(schema.label, schema.fields[places[0]], f"v{places[0]}")
+        kept += [f"CAST({rule} AS UTINYINT) AS y", "patient"]
+    return kept
 
 
 def _bare(cell: str) -> str:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
@@ -23,15 +24,19 @@ import numpy.typing as npt
 
 from consilium.kernel.errors import ConsiliumError, InputError, StateError
 from consilium.ledger.files import digest_file
-from consilium.readers.arrays import write_arrays
+from consilium.readers.arrays import Chunk, write_arrays
+from consilium.readers.duck import Session
 from consilium.readers.quality import Columns, Sides, check_counts, compare_columns, make_report
-from consilium.readers.records import Counts, IntakeRequest, IntakeResult
+from consilium.readers.records import Counts, IntakeRequest, IntakeResult, Progress
 from consilium.readers.schema import Schema
-from consilium.readers.sources import Progress, Scan, read_columns, scan_source, transcode
+from consilium.readers.sources import Scan, read_columns, scan_source, transcode
 from consilium.readers.split import Labels, Numbers, hold_out
 from consilium.readers.staging import Staging
 
 ARRAYS = "arrays.npz"
+SPARE_MB = 1400
+"""What the process may take beyond DuckDB's limit: for labels, numbers and the split."""
+
 _WORK = "intake-"
 
 
@@ -60,22 +65,20 @@ def take_in(request: IntakeRequest, *, progress: Progress) -> IntakeResult:
         # 2.
         before = _stamp(request.source)
         scan = scan_source(request.source, schema.source, progress=progress)
-        staging = Staging(
+        session = Session(
             work, source=request.source, memory_mb=request.memory_mb, progress=progress
         )
-        try:
+        with closing(Staging(session, schema)) as staging:
             # 3.
             columns, broken = _stage(request.source, schema, scan, staging=staging, work=work)
             # 4.
-            counts = staging.count(schema, broken=broken)
+            counts = staging.count(broken=broken)
             check_counts(counts, schema, file=request.source.name)
             if _stamp(request.source) != before:
                 raise StateError("readers.source_changed", file=request.source.name)
             # 5.
             target = request.out / ARRAYS
             sides = _write(target, schema, counts, staging=staging, progress=progress)
-        finally:
-            staging.close()
     # 6.
     report = make_report(schema, scan=scan, columns=columns, counts=counts, sides=sides)
     return IntakeResult(
@@ -113,7 +116,9 @@ def main(requests: TextIO, replies: TextIO) -> int:
             say({"progress": {"step": step, "done": round(done, 2)}})
 
     try:
-        result = take_in(_read_request(requests.read()), progress=progress)
+        request = _read_request(requests.read())
+        _bound_memory(request.memory_mb + SPARE_MB)
+        result = take_in(request, progress=progress)
     except ConsiliumError as error:
         say({"error": error.as_record()})
         return error.exit_code
@@ -139,21 +144,33 @@ def _stage(
     else:
         path.symlink_to(source.resolve())
     if scan.kind == "parquet":
-        kinds = staging.parquet_columns(path)
+        kinds = staging.parquet_columns(path, file=source.name)
         columns = compare_columns(list(kinds), schema)
-        staging.load_parquet(path, schema, kinds)
+        staging.load_parquet(path, kinds, file=source.name)
         return columns, 0
     wanted = {one.source for one in schema.fields} | ({schema.patient} - {""})
     names = read_columns(path, schema.source, expected=tuple(sorted(wanted)))
     columns = compare_columns(names, schema)
-    return columns, staging.load_csv(path, schema, names)
+    return columns, staging.load_csv(path, names)
 
 
 def _write(
     target: Path, schema: Schema, counts: Counts, *, staging: Staging, progress: Progress
 ) -> Sides:
     """Write the array file and tell how the split fell."""
+    names = [one.name for one in schema.features]
     told: list[Sides] = []
+    least, most = np.full(len(names), np.inf), np.full(len(names), -np.inf)
+
+    def chunks() -> Iterator[Chunk]:
+        done = 0
+        for chunk in staging.chunks(rows=counts.rows - counts.broken):
+            np.minimum(least, chunk.x.min(axis=0, initial=np.inf), out=least)
+            np.maximum(most, chunk.x.max(axis=0, initial=-np.inf), out=most)
+            yield chunk
+            done += chunk.y.size
+            progress("writing", done / counts.complete)
+        staging.close()  # its memory is wanted for the split
 
     def divide(y: Labels, group: Numbers | None) -> npt.NDArray[np.int8]:
         part, stratified = hold_out(y, group, schema.split)
@@ -163,20 +180,12 @@ def _write(
                 train=(int(train[0]), int(train[1])),
                 held_out=(int(held_out[0]), int(held_out[1])),
                 stratified=stratified,
+                constant=tuple(names[place] for place in np.flatnonzero(least == most)),
             )
         )
         return part
 
-    def chunks() -> Iterator[Any]:
-        done = 0
-        for chunk in staging.chunks(schema, rows=counts.rows - counts.broken):
-            yield chunk
-            done += chunk.y.size
-            progress("writing", done / counts.complete)
-        staging.close()  # its memory is wanted for the split
-
-    shape = (counts.complete, len(schema.features))
-    write_arrays(target, chunks(), shape=shape, divide=divide)
+    write_arrays(target, chunks(), shape=(counts.complete, len(names)), divide=divide)
     return told[0]
 
 
@@ -195,6 +204,8 @@ def _workroom(out: Path) -> Iterator[Path]:
         raise StateError("readers.no_room", detail=os.strerror(error.errno or 0)) from error
     try:
         yield work
+    except MemoryError:
+        raise StateError("readers.no_room", detail="memory") from None
     except OSError as error:
         raise StateError("readers.no_room", detail=os.strerror(error.errno or 0)) from error
     finally:
@@ -217,6 +228,14 @@ def _read_request(text: str) -> IntakeRequest:
         return IntakeRequest(source=source, out=out, **facts)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError("readers.bad_request", detail=type(error).__name__) from error
+
+
+def _bound_memory(limit_mb: int) -> None:
+    """End this process's growth before it ends the machine's other work."""
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = limit_mb << 20
+    if hard == resource.RLIM_INFINITY or limit < hard:
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 def _stop(*_: object) -> NoReturn:

@@ -38,11 +38,16 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
-    """Complete rows on both sides of the split, by class."""
+    """What the array file holds: rows on both sides by class, and dead columns.
+
+    `train` and `held_out` count negatives and positives; `constant` names
+    features with one value in all rows.
+    """
 
     train: tuple[int, int]
     held_out: tuple[int, int]
     stratified: bool
+    constant: tuple[str, ...]
 
 
 def compare_columns(found: Sequence[str], schema: Schema) -> Columns:
@@ -159,7 +164,7 @@ def make_report(
         "drift": {
             "unexpected_columns": list(columns.unexpected),
             "absent_columns": list(columns.absent),
-            "constant": list(counts.constant),
+            "constant": list(sides.constant),
             "mostly_outside": [one.name for one in outside],
         },
         "warnings": _warnings(schema, scan=scan, columns=columns, counts=counts, sides=sides),
@@ -227,7 +232,7 @@ def _warnings(
     )
     warn_cells("out_of_range", untidy, "out_of_range")
     warn_cells("mostly_outside", outside, "out_of_range")
-    warn("constant", counts.constant, columns=name_some(counts.constant))
+    warn("constant", sides.constant, columns=name_some(sides.constant))
     repeated = counts.rows - counts.distinct_rows
     warn("duplicate_rows", repeated, count=repeated)
     one_class = counts.positives in (0, counts.complete)

@@ -23,6 +23,9 @@ COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 """The comparisons that a label rule knows, besides `in`."""
 
+Progress = Callable[[str, float], None]
+"""Called with a step's name and its share done, within [0, 1]."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceLayout:
@@ -122,8 +125,7 @@ class Counts:
     `rows` were read, `broken` of them did not fit the columns, and the others
     are `complete` or lack label, patient id or a value. `states` maps a field's
     name to its counts of `missing`, `unparseable`, `out_of_range` and
-    `unknown_category`; `constant` names features with one value in all
-    complete rows.
+    `unknown_category`.
     """
 
     rows: int
@@ -134,7 +136,6 @@ class Counts:
     no_value: int
     positives: int
     states: Mapping[str, Mapping[str, int]]
-    constant: tuple[str, ...]
     distinct_rows: int
     patients: int
     repeated_patients: int

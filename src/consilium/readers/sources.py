@@ -11,16 +11,13 @@ import csv
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from consilium.kernel.canonical import Digest
 from consilium.kernel.errors import InputError, NotFoundError
-from consilium.readers.records import SourceLayout
-
-Progress = Callable[[str, float], None]
-"""Called with the step's name and its share done, within [0, 1]."""
+from consilium.readers.records import Progress, SourceLayout
 
 CHUNK = 4 << 20
 HEADER_BYTES = 1 << 20

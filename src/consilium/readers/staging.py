@@ -1,47 +1,40 @@
-"""DuckDB at work: the source as a typed table on disk, counted, then given out in order.
+"""The source as typed tables on disk, counted, then given out in order.
 
-The one place that knows DuckDB. It reads only inside the intake's own folder,
-loads no extension, stays within its memory limit, and its messages, which may
-quote a row, are never passed on.
+A table takes a limited number of fields, because planning a query costs more
+than its square; a wide source is read several times, and the tables are joined
+by position. Row order is the source's throughout.
 """
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import numpy as np
-import numpy.typing as npt
 
-from consilium.kernel.errors import InputError, StateError
+from consilium.kernel.errors import StateError
 from consilium.readers.arrays import Chunk
-from consilium.readers.expressions import STATES, quote_name, quote_text, staged_query
+from consilium.readers.duck import Session, quote_name, quote_text
+from consilium.readers.expressions import COMPLETE, FATES, STATES, fates_query, staged_query
 from consilium.readers.records import Counts
 from consilium.readers.schema import Schema
-from consilium.readers.sources import Progress
 
+FIELDS_AT_ONCE = 40
 CELLS = 4_000_000
 """Cells given out at once: 32 MB."""
 
 BROKEN_LIMIT = 100_000
-WATCH_S = 0.5
-FATES = ("complete", "no_label", "no_patient", "no_value")
 
 NUMBERING = """
     CREATE TABLE numbered AS
     WITH firsts AS (
         SELECT patient, min(rowid) AS first, count(*) AS n
-        FROM staged WHERE fate = 'complete' GROUP BY patient
+        FROM fates WHERE fate = 0 GROUP BY patient
     ), numbers AS (
         SELECT patient, first, n, row_number() OVER (ORDER BY first) - 1 AS number FROM firsts
     )
-    SELECT staged.rowid AS place, number, n > 1 AS repeated, staged.rowid = first AS is_first
-    FROM staged JOIN numbers USING (patient) WHERE fate = 'complete' ORDER BY place
+    SELECT fates.rowid AS place, number, n > 1 AS repeated, fates.rowid = first AS is_first
+    FROM fates JOIN numbers USING (patient) WHERE fate = 0 ORDER BY place
 """
 """Numbers patients in the order of their first row; DuckDB spills where memory ends."""
 
@@ -49,45 +42,49 @@ _FLOATS = ("FLOAT", "DOUBLE")
 
 
 class Staging:
-    """A source as a table of values and states, in the intake's own folder.
+    """A source as tables of values and states.
 
     Parameters
     ----------
-    folder : Path
-        Private, emptied by the caller afterwards.
-    source : Path
-        The one file outside the folder that may be read.
-    memory_mb : int
-        DuckDB's memory limit.
-    progress : callable
-        Called with a step's name and its share done.
+    session : Session
+        Where they are kept.
+    schema : Schema
+    fields_at_once : int, optional
+        Fields of one table, at least 1.
     """
 
-    def __init__(self, folder: Path, *, source: Path, memory_mb: int, progress: Progress) -> None:
-        self._progress = progress
-        self._name = source.name
-        self._database = duckdb.connect(
-            str(folder / "staged.db"),
-            config={
-                "memory_limit": f"{memory_mb}MB",
-                "threads": min(4, os.cpu_count() or 1),
-                "temp_directory": str(folder / "spill"),
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-            },
-        )
-        self._database.execute(f"SET allowed_directories = [{quote_text(str(folder))}]")
-        self._database.execute(f"SET allowed_paths = [{quote_text(str(source.resolve()))}]")
-        self._database.execute("SET enable_external_access = false")
-        self._database.execute("SET enable_progress_bar = true")
-        self._database.execute("SET enable_progress_bar_print = false")
-        self._database.execute("SET lock_configuration = true")
+    def __init__(
+        self, session: Session, schema: Schema, *, fields_at_once: int = FIELDS_AT_ONCE
+    ) -> None:
+        self._session = session
+        self._schema = schema
+        # The label comes first: the first table decides on it.
+        order = sorted(range(len(schema.fields)), key=self._is_not_label)
+        self._batches = [
+            order[start : start + fields_at_once] for start in range(0, len(order), fields_at_once)
+        ]
+        names = [field.name for field in schema.fields]
+        self._features = [names.index(one.name) for one in schema.features]
 
     def close(self) -> None:
-        """Let go of the table; the files go with the folder."""
-        self._database.close()
+        """Let go of memory."""
+        self._session.close()
 
-    def parquet_columns(self, path: Path) -> dict[str, str]:
+    def load_csv(self, path: Path, columns: list[str]) -> int:
+        """Stage a UTF-8 text table; return how many lines did not fit its columns."""
+        layout = self._schema.source
+        named = {f"c{place}": "VARCHAR" for place in range(len(columns))}
+        table = (
+            f"read_csv({quote_text(str(path))}, auto_detect=false, "
+            f"header={str(layout.header).lower()}, delim={quote_text(layout.delimiter)}, "
+            f"quote='\"', escape='\"', columns={named!r}, "
+            f"store_rejects=true, rejects_limit={BROKEN_LIMIT})"
+        )
+        cells = {name: f"c{place}" for place, name in enumerate(columns)}
+        self._stage(table, cells, code="readers.broken_table")
+        return int(self._session.ask("SELECT count(DISTINCT line) FROM reject_errors")[0][0])
+
+    def parquet_columns(self, path: Path, *, file: str) -> dict[str, str]:
         """Return a Parquet file's columns with their types.
 
         Raises
@@ -95,30 +92,10 @@ class Staging:
         InputError
             `readers.bad_parquet`.
         """
-        with _shielded("readers.bad_parquet", file=self._name):
-            found = self._database.execute(
-                f"DESCRIBE SELECT * FROM read_parquet({quote_text(str(path))})"  # noqa: S608 (quoted)
-            ).fetchall()
-        return {str(row[0]): str(row[1]) for row in found}
+        query = f"SELECT * FROM read_parquet({quote_text(str(path))})"  # noqa: S608 (quoted)
+        return self._session.describe(query, code="readers.bad_parquet", file=file)
 
-    def load_csv(self, path: Path, schema: Schema, columns: list[str]) -> int:
-        """Stage a UTF-8 text table; return how many lines did not fit its columns."""
-        named = {f"c{place}": "VARCHAR" for place in range(len(columns))}
-        table = (
-            f"read_csv({quote_text(str(path))}, auto_detect=false, "
-            f"header={str(schema.source.header).lower()}, "
-            f"delim={quote_text(schema.source.delimiter)}, quote='\"', escape='\"', "
-            f"columns={named!r}, store_rejects=true, rejects_limit={BROKEN_LIMIT})"
-        )
-        cells = {name: f"c{place}" for place, name in enumerate(columns)}
-        with _shielded("readers.broken_table"):
-            self._stage(schema, table, cells)
-            rejected = self._database.execute(
-                "SELECT count(DISTINCT (scan_id, line)) FROM reject_errors"
-            )
-            return _one(rejected)
-
-    def load_parquet(self, path: Path, schema: Schema, kinds: Mapping[str, str]) -> None:
+    def load_parquet(self, path: Path, kinds: Mapping[str, str], *, file: str) -> None:
         """Stage a Parquet file, each cell as text, NaN as missing."""
         cells = {
             name: f"CAST(nullif({quote_name(name)}, 'nan') AS VARCHAR)"
@@ -126,124 +103,90 @@ class Staging:
             else f"CAST({quote_name(name)} AS VARCHAR)"
             for name, kind in kinds.items()
         }
-        with _shielded("readers.bad_parquet", file=self._name):
-            self._stage(schema, f"read_parquet({quote_text(str(path))})", cells)
+        table = f"read_parquet({quote_text(str(path))})"
+        self._stage(table, cells, code="readers.bad_parquet", file=file)
 
-    def count(self, schema: Schema, *, broken: int) -> Counts:
-        """Count what the table holds."""
-        with self._watched("counting"):
-            whole = self._count_rows(schema)
-        patients = self._count_patients() if schema.patient else (whole["complete"], 0, 0)
-        distinct = self._database.execute(
-            "SELECT count(*) FROM (SELECT whole FROM staged GROUP BY whole)"
+    def count(self, *, broken: int) -> Counts:
+        """Count what the tables hold."""
+        fates = dict(self._session.ask("SELECT fate, count(*) FROM fates GROUP BY fate"))
+        positives = self._session.ask("SELECT count(*) FROM fates WHERE fate = 0 AND y = 1")
+        distinct = self._session.ask(
+            "SELECT count(*) FROM (SELECT whole FROM fates GROUP BY whole)"
         )
-        names = [one.name for one in schema.features]
+        complete = int(fates.get(COMPLETE, 0))
+        patients = [(complete, 0, 0)]
+        if self._schema.patient:
+            patients = self._session.ask(
+                "SELECT count(*) FILTER (is_first), count(*) FILTER (is_first AND repeated), "
+                "count(*) FILTER (repeated) FROM numbered"
+            )
         return Counts(
-            rows=whole["n"] + broken,
+            rows=sum(fates.values()) + broken,
             broken=broken,
-            complete=whole["complete"],
-            no_label=whole["no_label"],
-            no_patient=whole["no_patient"],
-            no_value=whole["no_value"],
-            positives=whole["positives"],
-            states={
-                field.name: {state: whole[f"s{place}_{state}"] for state in STATES}
-                for place, field in enumerate(schema.fields)
-            },
-            constant=tuple(name for place, name in enumerate(names) if whole[f"k{place}"] == 1),
-            distinct_rows=_one(distinct) + broken,
-            patients=patients[0],
-            repeated_patients=patients[1],
-            rows_of_repeated=patients[2],
+            complete=complete,
+            no_label=int(fates.get(FATES["no_label"], 0)),
+            no_patient=int(fates.get(FATES["no_patient"], 0)),
+            no_value=int(fates.get(FATES["no_value"], 0)),
+            positives=int(positives[0][0]),
+            states=self._count_states(),
+            distinct_rows=int(distinct[0][0]) + broken,
+            patients=int(patients[0][0]),
+            repeated_patients=int(patients[0][1]),
+            rows_of_repeated=int(patients[0][2]),
         )
 
-    def chunks(self, schema: Schema, *, rows: int) -> Iterator[Chunk]:
+    def chunks(self, *, rows: int) -> Iterator[Chunk]:
         """Give out the complete rows in the source's order, a chunk at a time."""
-        width = len(schema.features)
-        step = max(1, CELLS // width)
-        values = ", ".join(f"v{place}" for place in range(width))
+        step = max(1, CELLS // len(self._features))
         for start in range(0, rows, step):
-            within = f"rowid >= {start} AND rowid < {start + step}"
-            cases = f"SELECT {values}, y FROM staged WHERE fate = 'complete' AND {within}"  # noqa: S608 (own names)
-            found = self._fetch(f"{cases} ORDER BY rowid")
-            x = np.stack([found[f"v{place}"] for place in range(width)], axis=1)
+            within = f"WHERE rowid >= {start} AND rowid < {start + step} ORDER BY rowid"
+            fates = self._session.columns(f"SELECT fate, y FROM fates {within}")  # noqa: S608 (own names)
+            kept = fates["fate"] == COMPLETE
+            x = np.empty((int(kept.sum()), len(self._features)))
+            for batch, places in enumerate(self._batches):
+                wanted = [place for place in places if place in self._features]
+                if wanted:
+                    names = ", ".join(f"v{place}" for place in wanted)
+                    query = f"SELECT {names} FROM staged_{batch} {within}"  # noqa: S608 (own names)
+                    found = self._session.columns(query)
+                    for place in wanted:
+                        x[:, self._features.index(place)] = found[f"v{place}"][kept]
             group = None
-            if schema.patient:
-                within = within.replace("rowid", "place")
-                numbers = f"SELECT number FROM numbered WHERE {within} ORDER BY place"  # noqa: S608 (own names)
-                group = self._fetch(numbers)["number"].astype(np.int64)
-            yield Chunk(x=x, y=found["y"].astype(np.int8), group=group)
+            if self._schema.patient:
+                query = f"SELECT number FROM numbered {within.replace('rowid', 'place')}"  # noqa: S608 (own names)
+                group = self._session.columns(query)["number"].astype(np.int64)
+            yield Chunk(x=x, y=fates["y"][kept].astype(np.int8), group=group)
 
-    def _fetch(self, query: str) -> dict[str, npt.NDArray[Any]]:
-        found = self._database.execute(query).fetchnumpy()
-        return {name: np.ma.getdata(column) for name, column in found.items()}
+    def _stage(self, table: str, cells: Mapping[str, str], *, code: str, **facts: object) -> None:
+        """Write the typed tables, each row's fate, and the patients' numbers."""
+        for batch, places in enumerate(self._batches):
+            query = staged_query(self._schema, places, table=table, cells=cells, first=batch == 0)
+            create = f"CREATE TABLE staged_{batch} AS {query}"
+            self._session.run(create, step="reading", code=code, **facts)
+        tables = [f"staged_{batch}" for batch in range(len(self._batches))]
+        sizes = {self._session.ask(f"SELECT count(*) FROM {one}")[0][0] for one in tables}  # noqa: S608 (own names)
+        if len(sizes) > 1:  # tables are joined by position, so they must be alike
+            raise StateError("readers.intake_failed", kind="position")
+        self._session.run(
+            f"CREATE TABLE fates AS {fates_query(tables)}", step="counting", code=code, **facts
+        )
+        if self._schema.patient:
+            self._session.run(NUMBERING, step="counting", code=code, **facts)
 
-    @contextmanager
-    def _watched(self, step: str) -> Iterator[None]:
-        """Tell twice a second how far a long query is."""
-        over = threading.Event()
+    def _count_states(self) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for batch, places in enumerate(self._batches):
+            asked = [
+                f"count(*) FILTER (s{place} = {state})"
+                for place in places
+                for state in STATES.values()
+            ]
+            counts = iter(self._session.ask(f"SELECT {', '.join(asked)} FROM staged_{batch}")[0])  # noqa: S608 (own names)
+            for place in places:
+                found[self._schema.fields[place].name] = {
+                    name: int(next(counts)) for name in STATES
+                }
+        return found
 
-        def watch() -> None:
-            while not over.wait(WATCH_S):
-                self._progress(step, max(0.0, min(1.0, self._database.query_progress() / 100)))
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            over.set()
-            watcher.join()
-
-    def _stage(self, schema: Schema, table: str, cells: Mapping[str, str]) -> None:
-        query = staged_query(schema, table, cells)
-        with self._watched("reading"):
-            self._database.execute(f"CREATE TABLE staged AS {query}")
-        if schema.patient:
-            self._database.execute(NUMBERING)
-
-    def _count_rows(self, schema: Schema) -> dict[str, int]:
-        asked = ["count(*) AS n", "count(*) FILTER (fate = 'complete' AND y = 1) AS positives"]
-        asked += [f"count(*) FILTER (fate = '{fate}') AS {fate}" for fate in FATES]
-        asked += [
-            f"count(*) FILTER (s{place} = {state}) AS s{place}_{name}"
-            for place in range(len(schema.fields))
-            for name, state in STATES.items()
-        ]
-        for place in range(len(schema.features)):
-            of = f"v{place}) FILTER (fate = 'complete'"
-            asked.append(f"CAST(min({of}) = max({of}) AS INTEGER) AS k{place}")
-        found = self._database.execute(f"SELECT {', '.join(asked)} FROM staged")  # noqa: S608 (own names)
-        names = [str(column[0]) for column in found.description]
-        row = found.fetchone()
-        return dict(zip(names, (int(one or 0) for one in row or ()), strict=True))
-
-    def _count_patients(self) -> tuple[int, int, int]:
-        found = self._database.execute("""
-            SELECT count(*) FILTER (is_first), count(*) FILTER (is_first AND repeated),
-                   count(*) FILTER (repeated)
-            FROM numbered
-        """).fetchone()
-        every, repeated, rows = found or (0, 0, 0)
-        return int(every), int(repeated), int(rows)
-
-
-@contextmanager
-def _shielded(code: str, **facts: object) -> Iterator[None]:
-    """Turn DuckDB's errors, whose messages may quote rows, into ours.
-
-    `from None` keeps those messages out of tracebacks too.
-    """
-    try:
-        yield
-    except duckdb.OutOfMemoryException as error:
-        raise StateError("readers.no_room", detail=type(error).__name__) from None
-    except (duckdb.DataError, duckdb.OperationalError, duckdb.InvalidInputException) as error:
-        raise InputError(code, detail=type(error).__name__, **facts) from None
-    except duckdb.Error as error:
-        raise StateError("readers.intake_failed", kind=type(error).__name__) from None
-
-
-def _one(found: duckdb.DuckDBPyConnection) -> int:
-    row = found.fetchone()
-    return int(row[0]) if row else 0
+    def _is_not_label(self, place: int) -> bool:
+        return self._schema.fields[place].name != self._schema.label.field

@@ -27,8 +27,8 @@ from consilium.ledger.lifetime import DIE_WITH
 MARK = "CONSILIUM_SPACE_MARK"
 """Environment variable that names the run a process belongs to."""
 REGISTER = "processes.json"
-TERM_TIMEOUT_S = 10.0
-"""How long a process may take to end by itself before it is killed."""
+PROGRAM = (sys.executable, "-m", "consilium")
+PATIENCE_S = 10.0
 LOG_LINES = 12
 
 
@@ -61,12 +61,26 @@ class Children:
         What their environment carries.
     die_with : int, optional
         Process that they end with; None for a space that outlives its launcher.
+    program : sequence of str
+        What every child runs; its own arguments follow.
+    patience_s : float
+        How long a process may take to end by itself before it is killed.
     """
 
-    def __init__(self, home: Path, *, mark: str, die_with: int | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        mark: str,
+        die_with: int | None = None,
+        program: Sequence[str] = PROGRAM,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self.home = home
         self.mark = mark
         self._die_with = die_with
+        self._program = program
+        self._patience_s = patience_s
         self._children: list[Child] = []
 
     @classmethod
@@ -92,10 +106,10 @@ class Children:
         return self.home / "logs" / f"{name}.log"
 
     def start(self, name: str, arguments: Sequence[str]) -> Child:
-        """Start `python -m consilium ARGUMENTS` and put it into the register."""
+        """Start the program with these arguments and put it into the register."""
         self.log_of(name).parent.mkdir(parents=True, exist_ok=True)
         self._save()
-        child = self._spawn(name, [sys.executable, "-m", "consilium", *arguments])
+        child = self._spawn(name, [*self._program, *arguments])
         self._children.append(child)
         self._save()
         return child
@@ -128,15 +142,26 @@ class Children:
         running = self.alive()
         hubs = running[:1] if running and running[0] is self._children[0] else []
         for group in ([child for child in running if child not in hubs], hubs):
-            _end([process for child in group if (process := child.find())])
+            self._end([process for child in group if (process := child.find())])
         strays = list(_marked(self.mark))
         for process in strays:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(strays, timeout=TERM_TIMEOUT_S)
+        psutil.wait_procs(strays, timeout=self._patience_s)
         self._children.clear()
         (self.home / REGISTER).unlink(missing_ok=True)
         return len(running)
+
+    def _end(self, processes: list[psutil.Process]) -> None:
+        """Ask processes to end, and kill those that do not."""
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+        _, stubborn = psutil.wait_procs(processes, timeout=self._patience_s)
+        for process in stubborn:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(stubborn, timeout=self._patience_s)
 
     def _spawn(self, name: str, command: list[str]) -> Child:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -175,17 +200,6 @@ def last_lines(path: Path) -> str:
     except OSError:
         return ""
     return "\n".join(lines[-LOG_LINES:])
-
-
-def _end(processes: list[psutil.Process]) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.terminate()
-    _, stubborn = psutil.wait_procs(processes, timeout=TERM_TIMEOUT_S)
-    for process in stubborn:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(stubborn, timeout=TERM_TIMEOUT_S)
 
 
 def _marked(mark: str) -> Iterator[psutil.Process]:

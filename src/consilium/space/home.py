@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from consilium.kernel.errors import InputError, StateError
@@ -78,11 +79,10 @@ def pick_ports(hub: HubPlan) -> tuple[int, int]:
         `space.bad_host`.
     """
     wanted = (("port", hub.port), ("engine_port", hub.engine_port))
-    sockets = [_bind(hub.host, port, key) for key, port in wanted]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports[0], ports[1]
+    with ExitStack() as stack:
+        bound = [stack.enter_context(closing(_bind(hub.host, port, key))) for key, port in wanted]
+        first, second = (int(each.getsockname()[1]) for each in bound)
+    return first, second
 
 
 def _bind(host: str, port: int, key: str) -> socket.socket:

@@ -37,6 +37,7 @@ from consilium.space.record import METRICS, ResultRecord, SiteResult
 from consilium.space.schemas import schema_of
 
 POOLED = "pooled"
+DIGITS = 6
 ONLY_FEDERATED = frozenset({"proximal_mu"})
 """Recipe settings that make sense in a federation only."""
 _MEASURES = {
@@ -163,7 +164,15 @@ def _judge(held_out: Cases, chances: Vector, *, seed: int) -> dict[str, Mapping[
     found = measure(
         held_out.y, chances, group=held_out.group, seed=seed, metrics=tuple(_MEASURES.values())
     )
-    return {name: found[measured].as_record() for name, measured in _MEASURES.items()}
+    return {name: _rounded(found[measured].as_record()) for name, measured in _MEASURES.items()}
+
+
+def _rounded(record: Mapping[str, Json]) -> dict[str, Json]:
+    """Round figures as the hospitals' output gates do, so that equal models show equal figures."""
+    return {
+        key: float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+        for key, value in record.items()
+    }
 
 
 def _with_row(site: SiteResult, row: Mapping[str, Mapping[str, Any]]) -> SiteResult:

@@ -26,7 +26,7 @@ from consilium.space.home import hub_home, node_home, pick_ports, prepare_home
 from consilium.space.plans import HUB_NAME, SpacePlan
 from consilium.space.spacefile import check_files
 from consilium.space.watch import Stage, Watch, silent
-from consilium.space.wire import Wire, socket_of
+from consilium.space.wire import Wire, is_served
 
 READY_TIMEOUT_S = 60.0
 TOKEN_HOURS = 1
@@ -228,7 +228,7 @@ def _await_ready(
 
 def _is_ready(space: RunningSpace, name: str) -> bool:
     folder = node_home(space.home, name)
-    if not socket_of(folder).exists():
+    if not is_served(folder):
         return False
     try:
         with Wire(folder, timeout_s=5) as wire:

@@ -6,6 +6,7 @@ is no password here; whoever may open the folder may ask.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -92,10 +93,10 @@ class Wire:
 
     def _ask(self, method: str, path: str, **what: Any) -> Any:
         home = str(self.home)
+        if not is_served(self.home):
+            raise PeerError("space.no_node", home=home)
         try:
             answer = self._http.request(method, path, **what)
-        except httpx.ConnectError as error:
-            raise PeerError("space.no_node", home=home) from error
         except httpx.TimeoutException as error:
             raise PeerError(
                 "space.no_answer", home=home, path=path, seconds=self._timeout_s
@@ -116,6 +117,16 @@ class Wire:
         raise PeerError(
             "space.bad_answer", home=str(self.home), path=path, status=answer.status_code
         )
+
+
+def is_served(home: Path) -> bool:
+    """Say whether a process listens on a home's socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(socket_of(home)))
+        except OSError:
+            return False
+    return True
 
 
 def socket_of(home: Path) -> Path:

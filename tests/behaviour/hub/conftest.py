@@ -11,6 +11,27 @@ sys.path.insert(0, str(Path(__file__).parent))
 from hub_rehearsal import Hub, Node, Rehearsal, SignerProcess
 
 
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node]]:
+    """Two hospitals for tests that disturb neither hub nor link."""
+    found = Rehearsal(tmp_path_factory.mktemp("pair"))
+    yield found.pair()
+    found.close()
+
+
+@pytest.fixture
+def asker(pair: tuple[Node, Node]) -> Node:
+    return pair[0]
+
+
+@pytest.fixture
+def asked(pair: tuple[Node, Node]) -> Node:
+    """The hospital that is asked; it has received nothing yet and answers honestly."""
+    pair[1].received.clear()
+    pair[1].link._answer = pair[1].answer
+    return pair[1]
+
+
 @pytest.fixture
 def rehearsal(tmp_path: Path) -> Iterator[Rehearsal]:
     found = Rehearsal(tmp_path)

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from consilium.hub.signer_socket import AdminClient, SignClient
 from consilium.hub.upkeep import Upkeep
 from consilium.hub.witness import Witness, witness_router
 from consilium.kernel.clock import SystemClock
+from consilium.kernel.errors import PeerError
 from consilium.kernel.identifiers import ParticipantId
 from consilium.ledger.certificates import load_certificate
 from consilium.ledger.database import Database, open_database
@@ -63,23 +65,23 @@ class SignerProcess:
     def _start(self) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, "-m", "consilium.hub.signer", str(self._home), "--with-parent"],
+            stdin=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        wait_for(lambda: (self._home / FOLDER / "sign.sock").exists() or process.poll() is not None)
+        sign = SignClient(self._home / FOLDER)
+        wait_for(lambda: process.poll() is not None or _answers(sign))
         return process
 
     def kill(self) -> None:
+        """End it as a crash would; its sockets stay behind."""
         self.process.kill()
-        self.process.wait()
-        for name in ("sign.sock", "admin.sock"):
-            (self._home / FOLDER / name).unlink(missing_ok=True)
-
-    def restart(self) -> None:
-        self.process = self._start()
+        self.stop()
 
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(10)
+        if self.process.stdin is not None:
+            self.process.stdin.close()
 
 
 class Hub:
@@ -156,7 +158,7 @@ class Hub:
             ssl_keyfile=str(keys / "https.key"),
             log_level="error",
             lifespan="off",
-            timeout_graceful_shutdown=3,
+            timeout_graceful_shutdown=1,
         )
         self.config = config
         self.server = uvicorn.Server(config)
@@ -174,6 +176,8 @@ class Hub:
         return str(AdminClient(self.home / FOLDER).mint(member, title=title, **facts)["token"])
 
     def stop(self) -> None:
+        if not self.thread.is_alive():
+            return
         self.upkeep.stop()
         self.server.should_exit = True
         self.relay.close()
@@ -290,9 +294,17 @@ class Rehearsal:
         return found
 
     def signer(self) -> SignerProcess:
+        """Start a signer, also in the place of one that was killed."""
         found = SignerProcess(self.folder / "hub")
         self._signers.append(found)
         return found
+
+    def pair(self) -> tuple[Node, Node]:
+        """Give two hospitals that have joined; the second answers."""
+        hub = self.hub()
+        self.signer()
+        north = self.node(self.join(hub, "north", "北方医院"))
+        return north, self.node(self.join(hub, "south", "南方医院")).start()
 
     def join(self, hub: Hub, name: str, title: str = "天坛医院") -> Path:
         home = self.folder / name
@@ -305,13 +317,21 @@ class Rehearsal:
         return found
 
     def close(self) -> None:
-        for node in self._nodes:
-            node.stop()
-        for hub in self._hubs:
-            if hub.thread.is_alive():
-                hub.stop()
-        for signer in self._signers:
-            signer.stop()
+        with ExitStack() as stack:
+            for signer in self._signers:
+                stack.callback(signer.stop)
+            for hub in self._hubs:
+                stack.callback(hub.stop)
+            for node in self._nodes:
+                stack.callback(node.stop)
+
+
+def _answers(sign: SignClient) -> bool:
+    try:
+        sign.list_standing()
+    except PeerError:
+        return False
+    return True
 
 
 def wait_for(holds: Callable[[], object], timeout_s: float = 15) -> None:

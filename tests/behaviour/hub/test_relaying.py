@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,17 +13,16 @@ import pytest
 from hub_rehearsal import CLOCK, Hub, Node, Rehearsal, raw, wait_for
 
 from consilium.dataspace.ports import WireReply, WireRequest
-from consilium.dataspace.wire.tokens import make_token
+from consilium.dataspace.wire.tokens import make_answer, make_token
 from consilium.kernel.errors import DeniedError, IntegrityError, PeerError
 from consilium.ledger.keys import SigningKey
 
 
-def test_two_hospitals_exchange_a_relayed_request(north: Node, south: Node) -> None:
-    south.start()
-    status, document = north.client.post(south.me, "/2025-1/catalog/request", {"x": "你好"})
+def test_two_hospitals_exchange_a_relayed_request(asker: Node, asked: Node) -> None:
+    status, document = asker.client.post(asked.me, "/2025-1/catalog/request", {"x": "你好"})
     assert status == 200
-    assert document == {"asked": north.me, "path": "/2025-1/catalog/request"}
-    assert json.loads(south.received[0].body) == {"x": "你好"}
+    assert document == {"asked": asker.me, "path": "/2025-1/catalog/request"}
+    assert json.loads(asked.received[0].body) == {"x": "你好"}
 
 
 def test_a_hospital_reaches_itself_without_the_hub(north: Node, hub: Hub) -> None:
@@ -31,14 +31,10 @@ def test_a_hospital_reaches_itself_without_the_hub(north: Node, hub: Hub) -> Non
     assert (status, document["asked"]) == (200, north.me)
 
 
-def test_many_messages_at_once_find_their_own_answers(north: Node, south: Node) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    south.start()
-    north.client.get(south.me, "/0")
+def test_many_messages_at_once_find_their_own_answers(asker: Node, asked: Node) -> None:
     with ThreadPoolExecutor(8) as pool:
         paths = [f"/{number}" for number in range(40)]
-        found = list(pool.map(lambda path: north.client.get(south.me, path)[1]["path"], paths))
+        found = list(pool.map(lambda path: asker.client.get(asked.me, path)[1]["path"], paths))
     assert found == paths
 
 
@@ -72,17 +68,16 @@ def test_a_hospital_that_takes_too_long_is_said_to_be_silent(rehearsal: Rehearsa
     assert (answer.status_code, answer.json()["code"]) == (504, "hub.member_silent")
 
 
-def test_strangers_do_not_reach_a_hospitals_door(north: Node, south: Node) -> None:
-    south.start()
+def test_strangers_do_not_reach_a_hospitals_door(asker: Node, asked: Node) -> None:
     stranger = SigningKey.generate()
     for key in (stranger, None):
-        request = _request(north, south, "/x", key=key)
+        request = _request(asker, asked, "/x", key=key)
         if key is None:
             del request.headers["authorization"]
-        answer = raw(north, request)
+        answer = raw(asker, request)
         assert answer.status_code == 401
         assert answer.json()["code"] == "dataspace.bad_token"
-    assert south.received == []
+    assert asked.received == []
 
 
 def test_the_version_endpoint_is_asked_without_a_token(
@@ -101,19 +96,18 @@ def test_the_version_endpoint_is_asked_without_a_token(
     "path", ["/../tasks", "/%2e%2e/tasks", "//tasks", "/a/..%2ftasks", "/a%5c..%5ctasks"]
 )
 def test_a_message_cannot_climb_out_of_the_protocols_root(
-    north: Node, south: Node, path: str
+    asker: Node, asked: Node, path: str
 ) -> None:
-    south.start()
-    request = _request(north, south, "/x")
+    request = _request(asker, asked, "/x")
     raw_path = request.url.raw_path.decode().removesuffix("/x") + path
     request.url = request.url.copy_with(raw_path=raw_path.encode())
-    assert raw(north, request).status_code in {400, 404}
-    assert south.received == []
+    assert raw(asker, request).status_code in {400, 404}
+    assert asked.received == []
 
 
-def test_nobody_else_takes_or_answers_a_hospitals_messages(north: Node, south: Node) -> None:
-    stranger = replace(north.membership, name="south")
-    caller_key = north.key
+def test_nobody_else_takes_or_answers_a_hospitals_messages(asker: Node, asked: Node) -> None:
+    stranger = replace(asker.membership, name="south")
+    caller_key = asker.key
     token = make_token(
         caller_key,
         issuer=stranger.participant,
@@ -125,91 +119,87 @@ def test_nobody_else_takes_or_answers_a_hospitals_messages(north: Node, south: N
     )
     headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
     url = f"{stranger.hub}/relay/next"
-    answer = raw(north, httpx.Request("POST", url, headers=headers, content=b'{"most":1}'))
+    answer = raw(asker, httpx.Request("POST", url, headers=headers, content=b'{"most":1}'))
     assert answer.status_code == 401
 
 
-def test_a_replayed_request_to_the_hub_is_refused(north: Node) -> None:
-    request = north.hub._caller.prepare("GET", "/members")
-    assert raw(north, request).status_code == 200
-    answer = raw(north, request)
+def test_a_replayed_request_to_the_hub_is_refused(asker: Node) -> None:
+    request = asker.hub._caller.prepare("GET", "/members")
+    assert raw(asker, request).status_code == 200
+    answer = raw(asker, request)
     assert (answer.status_code, answer.json()["code"]) == (401, "dataspace.bad_token")
 
 
-def test_a_token_for_one_route_opens_no_other(north: Node) -> None:
-    request = north.hub._caller.prepare("GET", "/members")
+def test_a_token_for_one_route_opens_no_other(asker: Node) -> None:
+    request = asker.hub._caller.prepare("GET", "/members")
     request.url = request.url.copy_with(raw_path=b"/witness/checkpoints")
-    assert raw(north, request).status_code == 401
+    assert raw(asker, request).status_code == 401
 
 
-def test_a_forged_answer_is_found_out(rehearsal: Rehearsal, north: Node, hub: Hub) -> None:
+def test_a_forged_answer_is_found_out(asker: Node, asked: Node) -> None:
     """Whoever sits at the relay answers in the hospital's place."""
     forger = SigningKey.generate()
-    south: Node
 
     def forge(request: WireRequest) -> WireReply:
-        from consilium.dataspace.wire.tokens import make_answer
-
         body = b'{"forged":true}'
-        token = make_answer(forger, issuer=south.me, request=request.token, status=200, body=body)
-        return WireReply(status=200, body=body, token=token)
+        given = {"issuer": asked.me, "request": request.token, "status": 200, "body": body}
+        return WireReply(status=200, body=body, token=make_answer(forger, **given))
 
     def alter(request: WireRequest) -> WireReply:
-        honest = south.answer(request)
-        return WireReply(status=200, body=b'{"altered":true}', token=honest.token)
+        return replace(asked.answer(request), body=b'{"altered":true}')
 
     def strip(request: WireRequest) -> WireReply:
-        return WireReply(status=200, body=south.answer(request).body)
+        return replace(asked.answer(request), token="")
 
-    doors = {"forge": forge, "alter": alter, "strip": strip}
-    south = rehearsal.node(
-        rehearsal.join(hub, "south"),
-        answer=lambda request: doors[request.path.strip("/")](request),
-    ).start()
-    for path in ("/forge", "/alter"):
+    earlier = asked.answer(_wire(asker, asked, "/earlier"))
+
+    def swap(request: WireRequest) -> WireReply:
+        return earlier
+
+    for door in (forge, alter, swap):
+        asked.link._answer = door
         with pytest.raises(IntegrityError) as caught:
-            north.client.get(south.me, path)
+            asker.client.get(asked.me, "/x")
         assert caught.value.code == "dataspace.forged_answer"
+    asked.link._answer = strip
     with pytest.raises(PeerError) as unsigned:
-        north.client.get(south.me, "/strip")
+        asker.client.get(asked.me, "/x")
     assert unsigned.value.code == "dataspace.unsigned_answer"
 
 
-def test_an_altered_message_is_refused_at_the_hospital(north: Node, south: Node) -> None:
-    south.start()
-    request = _request(north, south, "/x", body=b'{"rounds":1}')
+def test_an_altered_message_is_refused_at_the_hospital(asker: Node, asked: Node) -> None:
+    request = _request(asker, asked, "/x", body=b'{"rounds":1}')
     altered = httpx.Request("POST", request.url, headers=request.headers, content=b'{"rounds":9}')
-    begun = len(south.received)
+    begun = len(asked.received)
     south_refused: list[str] = []
 
     def strict(asked: WireRequest) -> WireReply:
         try:
-            return Node.answer(south, asked)
+            return Node.answer(asked, asked)
         except DeniedError as error:
             south_refused.append(error.code)
             return WireReply(status=401, body=b"{}")
 
-    south.link._answer = strict
-    assert raw(north, altered).status_code == 401
+    asked.link._answer = strict
+    assert raw(asker, altered).status_code == 401
     assert south_refused == ["dataspace.bad_token"]
-    assert len(south.received) == begun + 1
+    assert len(asked.received) == begun + 1
 
 
-def test_a_body_over_the_limit_is_refused(north: Node, south: Node) -> None:
-    south.start()
-    answer = raw(north, _request(north, south, "/x", body=b" " * ((1 << 20) + 1)))
+def test_a_body_over_the_limit_is_refused(asker: Node, asked: Node) -> None:
+    answer = raw(asker, _request(asker, asked, "/x", body=b" " * ((1 << 20) + 1)))
     assert (answer.status_code, answer.json()["code"]) == (413, "hub.too_large")
 
     def drip() -> object:
         for _ in range(20):
             yield b" " * (1 << 16)
 
-    request = _request(north, south, "/x")
+    request = _request(asker, asked, "/x")
     headers = {"authorization": request.headers["authorization"]}
-    with httpx.Client(verify=north.keys.trust()) as client:
+    with httpx.Client(verify=asker.keys.trust()) as client:
         slow = client.post(request.url, headers=headers, content=drip())  # type: ignore[arg-type]
     assert slow.status_code == 413
-    assert south.received == []
+    assert asked.received == []
 
 
 def test_the_link_comes_back_after_the_hub_was_away(
@@ -249,6 +239,11 @@ def test_a_hospital_that_dies_takes_no_message_along(
     first.link.stop()
     second = rehearsal.node(home).start()
     assert north.client.get(second.me, "/x")[0] == 200
+
+
+def _wire(sender: Node, to: Node, path: str) -> WireRequest:
+    token = _request(sender, to, path).headers["authorization"].removeprefix("Bearer ")
+    return WireRequest(method="POST", path=path, token=token, body=b"{}")
 
 
 def _request(

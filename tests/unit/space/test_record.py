@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import types
 import typing
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -27,7 +26,7 @@ def paths(kind: type, prefix: str = "") -> Iterator[str]:
             hint, many = typing.get_args(hint)[0], True
         name = f"{prefix}{each.name}"
         yield name
-        if isinstance(hint, type) and not isinstance(hint, types.UnionType) and is_dataclass(hint):
+        if isinstance(hint, type) and is_dataclass(hint):
             yield from paths(hint, f"{name}{'[]' if many else ''}.")
 
 

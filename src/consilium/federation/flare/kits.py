@@ -18,12 +18,14 @@ the engine stands in its own kit and never comes from the hub.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from consilium.federation.flare.jobs import CONTROLLER, EXECUTOR
+from consilium.kernel.errors import InputError
 from consilium.ledger.files import write_atomic
 
 SUBMITTER_ROLE = "lead"
@@ -34,6 +36,7 @@ HEART_BEAT_S = 2
 
 CONTROL_SOCKET = "control.sock"
 DESK_COMPONENT = "desk"
+_LONGEST_SOCKET_PATH = 100
 
 _COMPONENTS = "consilium.federation.flare"
 _RIGHTS = (
@@ -104,10 +107,18 @@ def write_server_kit(
     submitter : Path
         The submitter's kit, with whose key the server's process signs jobs.
 
+    Raises
+    ------
+    InputError
+        `engine.desk_path` when the folder's path is too long for a socket in it.
+
     Discloses
     ---------
     Nothing.
     """
+    length = len(os.fsencode(folder.absolute() / CONTROL_SOCKET))
+    if length > _LONGEST_SOCKET_PATH:
+        raise InputError("engine.desk_path", length=length)
     startup = {
         "format_version": 2,
         "require_signed_jobs": True,

@@ -21,6 +21,7 @@ _CORNERS = {
     "pooled": ((0, -1.2), (1.1, 0.85), (-1.1, 0.85)),
 }
 """Corners of the methods' shapes: a diamond, a square, a triangle. Others are round."""
+LEAST_IN_BIN, MOST_BINS = 8, 8
 COIN = math.log(2)
 """Mean log loss of a prediction of 50 % for everybody."""
 
@@ -152,6 +153,30 @@ def curves(
     return _svg(drawn, frame, label=label, kind="panel")
 
 
+def merge_bins(bins: Sequence[CalibrationBin]) -> tuple[CalibrationBin, ...]:
+    """Join neighbouring bins until each has enough patients to say something."""
+    enough = max(LEAST_IN_BIN, sum(each.n for each in bins) // MOST_BINS)
+    merged: list[CalibrationBin] = []
+    for each in sorted(bins, key=lambda one: one.predicted):
+        if merged and merged[-1].n < enough:
+            merged[-1] = _join_bins(merged[-1], each)
+        else:
+            merged.append(each)
+    if len(merged) > 1 and merged[-1].n < enough:
+        last = merged.pop()
+        merged[-1] = _join_bins(merged[-1], last)
+    return tuple(merged)
+
+
+def _join_bins(first: CalibrationBin, second: CalibrationBin) -> CalibrationBin:
+    n = first.n + second.n
+    return CalibrationBin(
+        predicted=(first.predicted * first.n + second.predicted * second.n) / n,
+        observed=(first.observed * first.n + second.observed * second.n) / n,
+        n=n,
+    )
+
+
 def calibration(
     before: Sequence[CalibrationBin], after: Sequence[CalibrationBin], *, name: Words
 ) -> Html:
@@ -168,8 +193,9 @@ def calibration(
     drawn.append(
         tag("line", x1=frame.x(0), y1=frame.y(0), x2=frame.x(1), y2=frame.y(1), class_="ideal")
     )
-    most = max((each.n for each in (*before, *after)), default=1)
-    for method, bins in (("federated", before), ("recalibrated", after)):
+    pairs = (("federated", merge_bins(before)), ("recalibrated", merge_bins(after)))
+    most = max((each.n for _, bins in pairs for each in bins), default=1)
+    for method, bins in pairs:
         places = [(frame.x(each.predicted), frame.y(each.observed), each.n) for each in bins]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in places)
         drawn.append(tag("polyline", points=path, class_=f"curve c-{method}"))

@@ -184,10 +184,10 @@ def _calibrations(record: ResultRecord) -> list[Html]:
     )
     note = Words(
         "Across: the risk that the model states. Up: the share of those patients who had the "
-        "condition. On the diagonal, a stated 30 % means 30 %. Groups with few patients are "
-        "left out.",
+        "condition. On the diagonal, a stated 30 % means 30 %. Patients are put into "
+        "groups of similar risk; too small ones are joined or left out.",
         "横轴：模型给出的风险；纵轴：这些患者中实际患病的比例。落在对角线上表示“30%”确实是 30%。"
-        "患者过少的分组不显示。",
+        "风险相近的患者归为一组，过小的组会合并或不显示。",
     )
     return [
         section(

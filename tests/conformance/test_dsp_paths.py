@@ -1,0 +1,190 @@
+"""The HTTPS binding: paths, statuses and error documents (what the public kit leaves untested)."""
+
+from __future__ import annotations
+
+import pytest
+from dataspace_rehearsal import Hospital, Space, terms
+
+from consilium.dataspace import negotiation
+from consilium.dataspace.catalog import request_catalog
+from consilium.dataspace.decisions import ScriptDecide
+from consilium.dataspace.machines import NEGOTIATION, TRANSFER
+from consilium.dataspace.policy import offer_for, policy_of
+from consilium.dataspace.ports import WireRequest
+from consilium.dataspace.records import Negotiation, Role
+from consilium.dataspace.wire import builders
+from consilium.dataspace.wire.tokens import LIFETIME_S, MAX_LIFETIME_S
+
+BASE = builders.BASE
+
+
+@pytest.fixture
+def open_negotiation(space: Space) -> tuple[Hospital, Hospital, Negotiation]:
+    """Give a negotiation that waits in REQUESTED, as south has it."""
+    north, south = space.add("lead"), space.add("holder", decide=ScriptDecide({}))
+    dataset = south.register(terms=terms(north.name))
+    offer = offer_for(policy_of(dataset.terms, offer=dataset.offer), target=dataset.id)
+    message = builders.contract_request("urn:uuid:c1", offer=offer, callback="https://x/cb")
+    status, told = north.post(south, f"{BASE}/negotiations/request", message)
+    assert status == 201
+    return north, south, south.negotiation(told["providerPid"])
+
+
+def test_the_first_request_is_answered_201_and_shows_its_state(
+    open_negotiation: tuple[Hospital, Hospital, Negotiation],
+) -> None:
+    north, south, process = open_negotiation
+    status, told = north.get(south, f"{BASE}/negotiations/{process.pid}")
+    assert status == 200
+    assert told["@type"] == "ContractNegotiation"
+    assert (told["providerPid"], told["consumerPid"]) == (process.pid, "urn:uuid:c1")
+    assert told["state"] == "REQUESTED"
+
+
+def test_a_wrong_step_is_a_400_that_names_both_numbers(
+    open_negotiation: tuple[Hospital, Hospital, Negotiation],
+) -> None:
+    north, south, process = open_negotiation
+    message = builders.with_pids(
+        builders.agreement_verification(), provider=process.pid, consumer="urn:uuid:c1"
+    )
+    path = f"{BASE}/negotiations/{process.pid}/agreement/verification"
+    status, error = north.post(south, path, message)
+    assert status == 400
+    assert error["@type"] == "ContractNegotiationError"
+    assert error["code"] == "dataspace.bad_step"
+    assert (error["providerPid"], error["consumerPid"]) == (process.pid, "urn:uuid:c1")
+    assert south.negotiation(process.pid) == process
+
+
+@pytest.mark.parametrize("which", ["providerPid", "consumerPid"])
+def test_path_and_document_must_speak_of_the_same_process(
+    open_negotiation: tuple[Hospital, Hospital, Negotiation], which: str
+) -> None:
+    north, south, process = open_negotiation
+    message = builders.with_pids(
+        builders.negotiation_termination("x", ""), provider=process.pid, consumer="urn:uuid:c1"
+    )
+    path = f"{BASE}/negotiations/{process.pid}/termination"
+    status, error = north.post(south, path, message | {which: "urn:uuid:other"})
+    assert (status, error["code"]) == (400, "dataspace.wrong_pid")
+    assert south.negotiation(process.pid).state == "REQUESTED"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [
+        ("GET", "/catalog/datasets/urn:uuid:none", "CatalogError"),
+        ("GET", "/negotiations/urn:uuid:none", "ContractNegotiationError"),
+        ("GET", "/transfers/urn:uuid:none", "TransferError"),
+    ],
+)
+def test_what_is_unknown_is_a_404_of_its_kind(
+    north: Hospital, south: Hospital, method: str, path: str, kind: str
+) -> None:
+    status, error = north.get(south, BASE + path)
+    assert (status, error["@type"], method) == (404, kind, "GET")
+    assert error["reason"]
+
+
+def test_a_catalogue_filter_is_refused(north: Hospital, south: Hospital) -> None:
+    message = builders.catalog_request() | {"filter": [{"any": "thing"}]}
+    status, error = north.post(south, f"{BASE}/catalog/request", message)
+    assert (status, error["@type"], error["code"]) == (
+        400,
+        "CatalogError",
+        "dataspace.filter_unsupported",
+    )
+    fine = builders.catalog_request() | {"filter": []}
+    assert north.post(south, f"{BASE}/catalog/request", fine)[0] == 200
+
+
+def test_a_dataset_entry_follows_the_json_rules(north: Hospital, south: Hospital) -> None:
+    dataset = south.register()
+    _, entry = north.get(south, f"{BASE}/catalog/datasets/{dataset.id}")
+    (offer,) = entry["hasPolicy"]
+    assert "target" not in offer
+    for term in offer["permission"][0]["constraint"]:
+        assert ":" in term["leftOperand"]
+        assert isinstance(term["rightOperand"], dict | list)
+    (distribution,) = entry["distribution"]
+    assert distribution["format"] == "FederatedCompute-PUSH"
+    assert distribution["accessService"]["endpointURL"].endswith("/2025-1")
+
+
+def test_a_token_opens_one_request_once(north: Hospital, south: Hospital) -> None:
+    north.post(south, f"{BASE}/catalog/request", builders.catalog_request())
+    (sent,) = north.transport.sent
+    again = south.answer(sent)
+    assert again.status == 401
+    moved = WireRequest(method="GET", path=f"{BASE}/negotiations/x", token=sent.token)
+    assert south.answer(moved).status == 401
+    assert LIFETIME_S < MAX_LIFETIME_S == 300
+
+
+def test_a_changed_body_is_not_the_senders(north: Hospital, south: Hospital) -> None:
+    request_catalog(north.connector, south.me)
+    (sent,) = north.transport.sent
+    changed = WireRequest(
+        method="POST", path=sent.path, token=sent.token, body=sent.body.replace(b"Catalog", b"X")
+    )
+    assert south.answer(changed).status == 401
+
+
+def test_the_tables_are_those_of_the_specification() -> None:
+    steps = {
+        (role.value, now, to)
+        for role, rows in NEGOTIATION.items()
+        for now, ends in rows.items()
+        for to in ends
+    }
+    c, p = Role.CONSUMER.value, Role.PROVIDER.value
+    assert steps == {
+        (c, "", "REQUESTED"),
+        (c, "REQUESTED", "TERMINATED"),
+        (c, "OFFERED", "REQUESTED"),
+        (c, "OFFERED", "ACCEPTED"),
+        (c, "OFFERED", "TERMINATED"),
+        (c, "AGREED", "VERIFIED"),
+        (c, "AGREED", "TERMINATED"),
+        (p, "", "OFFERED"),
+        (p, "REQUESTED", "OFFERED"),
+        (p, "REQUESTED", "AGREED"),
+        (p, "REQUESTED", "TERMINATED"),
+        (p, "OFFERED", "TERMINATED"),
+        (p, "ACCEPTED", "AGREED"),
+        (p, "ACCEPTED", "TERMINATED"),
+        (p, "VERIFIED", "FINALIZED"),
+        (p, "VERIFIED", "TERMINATED"),
+    }
+    both = {
+        ("STARTED", "COMPLETED"),
+        ("STARTED", "SUSPENDED"),
+        ("STARTED", "TERMINATED"),
+        ("SUSPENDED", "STARTED"),
+        ("SUSPENDED", "TERMINATED"),
+        ("REQUESTED", "TERMINATED"),
+    }
+    found = {
+        (role.value, now, to)
+        for role, rows in TRANSFER.items()
+        for now, ends in rows.items()
+        for to in ends
+    }
+    assert found == {(role, *one) for role in (c, p) for one in both} | {
+        (c, "", "REQUESTED"),
+        (p, "REQUESTED", "STARTED"),
+    }
+
+
+def test_a_hospital_that_is_consumer_answers_on_the_same_paths(
+    space: Space, north: Hospital, south: Hospital
+) -> None:
+    south.register()
+    (listing,) = request_catalog(north.connector, south.me)
+    asked = negotiation.request_agreement(
+        north.connector, south.me, dataset=listing.dataset, offer=listing.offer
+    )
+    space.settle()
+    status, told = south.get(north, f"{BASE}/negotiations/{asked.pid}")
+    assert (status, told["state"]) == (200, "FINALIZED")
