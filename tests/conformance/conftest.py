@@ -18,7 +18,7 @@ from official_schemas import Official
 
 @pytest.fixture(scope="session")
 def official() -> Official:
-    folder = os.environ.get("CONSILIUM_TEST_DSP")
+    folder = os.environ.get("CONSILIUM_TEST_DSP", "")
     if not folder:
         explain = "CONSILIUM_TEST_DSP names no folder with the protocol's schemas"
         pytest.fail(explain) if os.environ.get("CI") else pytest.skip(explain)

@@ -32,6 +32,9 @@ NOT_SENT_OVER_HTTP = {
 }
 
 
+ODD: tuple[Any, ...] = (None, 7, 1.5, True, "", "x", [], {}, [7], ["x"], [{}])
+
+
 class Tap:
     """Keeps every document that passes a hospital's door, in both directions."""
 
@@ -134,7 +137,7 @@ def _spoiled(document: Any) -> Iterator[Any]:
     if isinstance(document, dict):
         for key, value in document.items():
             yield {other: kept for other, kept in document.items() if other != key}
-            for odd in (None, 7, 1.5, True, "", "x", [], {}, [7], ["x"], [{}]):
+            for odd in ODD:
                 yield document | {key: odd}
             for changed in _spoiled(value):
                 yield document | {key: changed}

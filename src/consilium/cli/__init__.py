@@ -6,6 +6,7 @@ that the help of the whole stays quick.
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,8 +14,8 @@ from typing import Annotated
 
 import typer
 
-from consilium import __version__
 from consilium.cli.boundary import run_app
+from consilium.kernel.version import __version__
 
 NOUNS = {
     "hub": "Found and serve a space's hub; hand out join tokens.",
@@ -35,7 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     named = next((each for each in given if not each.startswith("-")), "")
-    raise SystemExit(run_app(build_app(named), given))
+    code = run_app(lambda: build_app(named), given)
+    # All is done and said; a second Ctrl-C must not spoil the exit code.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise SystemExit(code)
 
 
 def build_app(named: str) -> typer.Typer:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from consilium.cli.options import HERE, AsJson, Home
-from consilium.cli.printing import emit, show_record, show_rows
+from consilium.cli.printing import emit, short_names, show_record, show_rows
 from consilium.space.client import connect
 from consilium.space.offers import full_id
 
@@ -23,7 +23,7 @@ def list_agreements(home: Home = HERE, as_json: AsJson = False) -> None:
         emit(found)
         return
     rows = [
-        (each["id"], each["role"], each["provider"], each["consumer"], each["state"])
+        [each["id"], each["role"], *short_names(each, "provider", "consumer"), each["state"]]
         for each in found
     ]
     columns = ("id", "role", "provider", "consumer", "state")

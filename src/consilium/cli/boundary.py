@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -26,8 +26,8 @@ BROKEN_EXIT = 1
 LOG = "last-failure.log"
 
 
-def run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
-    """Run the command line and return its exit code.
+def run_app(build: Callable[[], typer.Typer], arguments: Sequence[str]) -> int:
+    """Build and run the command line; return its exit code.
 
     Exit codes: 0 done; 2 to 8 by the error's family (`kernel.errors`); 130
     stopped by the person; 1 something unexpected.
@@ -37,7 +37,7 @@ def run_app(app: typer.Typer, arguments: Sequence[str]) -> int:
             signal.signal(each, _interrupt)
     try:
         # Typer turns Ctrl-C into the exit code that it returns here.
-        code = app(args=list(arguments), prog_name="consilium", standalone_mode=False)
+        code = build()(args=list(arguments), prog_name="consilium", standalone_mode=False)
         if code == INTERRUPTED_EXIT:
             _say("cli.interrupted")
         return code if isinstance(code, int) else 0

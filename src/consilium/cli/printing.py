@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -11,6 +13,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from consilium.cli.language import language_of
+from consilium.space.report.words import spoken
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 
 
 def emit(record: object) -> None:
@@ -25,32 +32,50 @@ def show_rows(
 
     Columns whose name ends in `#` are numbers and stand to the right.
     """
-    kept = [[_cell(value) for value in row] for row in rows]
+    kept = list(rows)
     if not kept:
         typer.echo(empty or f"{title}: –")
         return
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        header_style="dim",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-    )
+    table = _table(title, header=True)
     for name in columns:
         side: Literal["right", "left"] = "right" if name.endswith("#") else "left"
-        table.add_column(name.rstrip("#").strip(), justify=side)
-    for row in kept:
-        table.add_row(*row)
-    Console(highlight=False).print(table)
+        table.add_column(name.rstrip("#").strip(), justify=side, overflow="fold")
+    _print(table, kept)
 
 
 def show_record(title: str, record: Mapping[str, Any]) -> None:
     """Print one record, a line for each key; tables within become JSON."""
-    show_rows(title, ("", ""), list(record.items()))
+    table = _table(title, header=False)
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    _print(table, list(record.items()))
 
 
-def _cell(value: object) -> Text:
+def short_names(record: Mapping[str, Any], *keys: str) -> list[str]:
+    """Return the short names of participants under these keys."""
+    return [str(record.get(key, "")).rpartition(":")[2] for key in keys]
+
+
+def _table(title: str, *, header: bool) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        show_header=header,
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+
+
+def _print(table: Table, rows: Sequence[Sequence[object]]) -> None:
+    language = language_of(os.environ)
+    for row in rows:
+        table.add_row(*(_cell(value, language) for value in row))
+    Console(highlight=False).print(table)
+
+
+def _cell(value: object, language: str) -> Text:
     if value is None:
         return Text("–")
     if isinstance(value, bool):
@@ -59,4 +84,7 @@ def _cell(value: object) -> Text:
         return Text(f"{value:.3f}")
     if isinstance(value, dict | list | tuple):
         return Text(json.dumps(value, ensure_ascii=False))
-    return Text(str(value))
+    text = str(value)
+    if _MOMENT.fullmatch(text):
+        return Text(f"{text[:10]} {text[11:19]}")
+    return Text(getattr(spoken(text), language))

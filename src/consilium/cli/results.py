@@ -9,13 +9,41 @@ import typer
 from consilium.cli.language import language_of
 from consilium.cli.printing import show_rows
 from consilium.space.record import METHODS, ResultRecord, Row
-from consilium.space.report.words import METHOD, spoken
+from consilium.space.report.words import spoken
 from consilium.space.run import Finished
 
 _WORDS = {
-    "en": ("Hospital", "held out #", "Mean", "Worst", "Report", "Record", "Passport", "Evidence"),
-    "zh": ("医院", "留出 #", "平均", "最差", "报告", "结果", "模型护照", "证据"),
+    "en": (
+        "Hospital",
+        "held out #",
+        "Mean",
+        "Worst",
+        "Report",
+        "Record",
+        "Passport",
+        "Evidence",
+        "AUROC: ranking, 1 is perfect",
+        "Accuracy",
+    ),
+    "zh": (
+        "医院",
+        "留出 #",
+        "平均",
+        "最差",
+        "报告",
+        "结果",
+        "模型护照",
+        "证据",
+        "AUROC：排序能力，1 为完美",
+        "正确率",
+    ),
 }
+
+_METHODS = {
+    "en": ("together", "adjusted", "alone", "majority", "pooled"),
+    "zh": ("联合", "联合校准", "单院", "多数类", "集中"),
+}
+"""Short names of the rows, in the order of `METHODS`."""
 
 
 def show_finished(finished: Finished) -> None:
@@ -39,8 +67,8 @@ def show_result(record: ResultRecord) -> None:
     language = language_of(os.environ)
     words = _WORDS[language]
     shown = [method for method in METHODS if record.mean["accuracy"][method] is not None]
-    names = [f"{getattr(METHOD[method], language)} #" for method in shown]
-    for metric, title in (("auroc", "AUROC"), ("accuracy", "Accuracy")):
+    names = [f"{_METHODS[language][METHODS.index(method)]} #" for method in shown]
+    for metric, title in (("auroc", words[8]), ("accuracy", words[9])):
         rows: list[list[object]] = [
             [
                 getattr(spoken(site.title), language),

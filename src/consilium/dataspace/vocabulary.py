@@ -73,14 +73,14 @@ def read_word(value: Any) -> str:
 
 def read_moment(value: Any) -> datetime:
     """Read an aware datetime, or ISO 8601 text; of this millennium or the last."""
-    if not (isinstance(value, datetime) and value.tzinfo):
-        try:
-            value = read_time(read_word(value))
-        except OverflowError as error:
-            raise ValueError("beyond the calendar") from error
-    if value.year < _FIRST_YEAR:
+    try:
+        is_aware = isinstance(value, datetime) and value.tzinfo is not None
+        moment: datetime = value if is_aware else read_time(read_word(value))
+    except OverflowError as error:
+        raise ValueError("beyond the calendar") from error
+    if moment.year < _FIRST_YEAR:
         raise ValueError("beyond the calendar")
-    return value
+    return moment
 
 
 def read_whole(value: Any) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from consilium.federation.aggregation import check_rule
@@ -108,6 +108,7 @@ def make_proposal(
     lead: ParticipantId,
     sites: Sequence[Invitation],
     schema: Mapping[str, Any],
+    not_after: datetime,
     recipes: Recipes,
     clock: Clock,
 ) -> Proposal:
@@ -117,6 +118,8 @@ def make_proposal(
     ----------
     schema : mapping
         `features` (name, kind, unit, categories) and `label`, as every site must have them.
+    not_after : datetime
+        When the first of the agreements ends; the plan ends no later.
 
     Raises
     ------
@@ -155,7 +158,7 @@ def make_proposal(
         seed=draft.seed,
         sites=tuple(sorted(sites, key=lambda site: site.participant)),
         created=write_time(now),
-        expires=write_time(now + timedelta(days=draft.days)),
+        expires=write_time(min(now + timedelta(days=draft.days), not_after)),
         layout=tuple(
             ArrayNeed(name=name, shape=tuple(arrays[name].shape)) for name in sorted(arrays)
         ),

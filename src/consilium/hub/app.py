@@ -8,7 +8,6 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict
 
-from consilium import __version__
 from consilium.dataspace.wire.boundary import report_errors
 from consilium.federation.store import list_studies
 from consilium.hub.door import BodyLimit, Door, Pace
@@ -20,6 +19,7 @@ from consilium.hub.settings import HubSettings
 from consilium.hub.signer_socket import AdminClient
 from consilium.hub.studies import StudyCounter, studies_router
 from consilium.hub.witness import Witness, witness_router
+from consilium.kernel.version import __version__
 from consilium.ledger.database import Database
 
 LARGEST_SUBMISSION = 1 << 30

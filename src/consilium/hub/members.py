@@ -79,8 +79,7 @@ class Members:
     def enter(self, certificate: str) -> Identity:
         """Take a certificate that the signer issued: a new member, or a renewed one.
 
-        The same certificate twice is the same as once, and an older one than
-        the present changes nothing.
+        The same certificate twice is the same as once.
 
         Raises
         ------
@@ -101,7 +100,7 @@ class Members:
                     insert(HUB_MEMBERS), {"name": found.name, "joined": row["renewed"], **row}
                 )
                 tx.record("member.joined", found.participant, facts)
-            elif _is_newer(leaf, before):
+            elif before.certificate != certificate:
                 tx.execute(
                     update(HUB_MEMBERS).where(HUB_MEMBERS.c.name == found.name).values(**row)
                 )
@@ -199,9 +198,3 @@ class Members:
             return self._known[participant]
         except KeyError as error:
             raise NotFoundError("hub.no_member", member=participant) from error
-
-
-def _is_newer(leaf: x509.Certificate, before: Member) -> bool:
-    present = read_certificate(before.certificate)
-    newer = leaf.not_valid_after_utc > present.not_valid_after_utc
-    return newer and leaf.serial_number != present.serial_number

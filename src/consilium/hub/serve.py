@@ -57,9 +57,8 @@ def serve(home: Path) -> None:
         stack.enter_context(own_home(home))
         signer = _start_signer(stack, home)
         key = SigningKey.load(_key_path(home, Kind.PARTICIPANT))
-        database = open_database(
-            f"sqlite:///{home / 'hub.db'}", key=key, clock=clock, origin=settings.participant
-        )
+        url = settings.hub.database or f"sqlite:///{home / 'hub.db'}"
+        database = open_database(url, key=key, clock=clock, origin=settings.participant)
         stack.callback(database.close)
         engine = HubEngine(home, settings)
         counters = _make_counters(

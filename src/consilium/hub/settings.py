@@ -31,7 +31,8 @@ class HubSection:
     """Who the hub is and where it listens.
 
     `host` is the name by which hospitals reach it; `listen` the address it
-    binds. `also` lists further names or addresses for its certificates.
+    binds. `also` lists further names or addresses for its certificates. `database`
+    is an SQLAlchemy URL; empty means the file `hub.db` in the hub's folder.
     """
 
     space: str
@@ -41,6 +42,7 @@ class HubSection:
     engine_port: int = 8441
     listen: str = "0.0.0.0"  # noqa: S104  (hospitals come from outside; that is the hub's purpose)
     also: tuple[str, ...] = ()
+    database: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

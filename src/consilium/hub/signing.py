@@ -244,12 +244,12 @@ class Signer:
             raise DeniedError("hub.token_other_member", member=row.member)
         # 3. Not used, unless by this very request; not expired; the name is free.
         request = digest_of(statement.encode())
-        if row.used is not None and row.request != request:
+        again = row.used is not None and row.request == request
+        if row.used is not None and not (again and self._is_unrenewed(tx, row)):
             raise DeniedError("hub.token_used", member=row.member, used=row.used)
         if self._clock.now() > read_time(row.expires):
             raise DeniedError("link.token_expired", member=row.member, expires=row.expires)
-        if row.used is not None:
-            self._check_standing(tx, row.member)
+        if again:
             answer: dict[str, Json] = json.loads(row.answer)
             return answer
         self._check_free(tx, row.member)
@@ -309,6 +309,10 @@ class Signer:
         state = tx.execute(select(table.c.state).where(table.c.name == member)).scalar()
         if state == Standing.ADMITTED:
             raise StateError("hub.name_taken", member=member, now=state, wanted="free")
+
+    def _is_unrenewed(self, tx: Transaction, token: Row[Any]) -> bool:
+        """Say whether a used token's member still has what it got; then it may ask again."""
+        return bool(self._check_standing(tx, token.member).renewed == token.used)
 
     def _check_standing(self, tx: Transaction, member: str) -> Row[Any]:
         table = SIGNER_MEMBERS

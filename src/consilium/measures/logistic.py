@@ -61,9 +61,7 @@ def fit_recalibration(y: Vector, z: Vector, weights: Matrix, *, slope: bool) -> 
     for _ in range(STEPS):
         if not open_rows.size:
             return found
-        step = _newton_step(found[open_rows], weights[open_rows], y, design)
-        if not slope:
-            step[:, 1] = 0.0
+        step = _newton_step(found[open_rows], weights[open_rows], y, design, slope=slope)
         length = np.abs(step).max(axis=1, keepdims=True)
         found[open_rows] += step * np.minimum(1.0, LONGEST_STEP / np.maximum(length, 1e-300))
         open_rows = open_rows[length[:, 0] > SETTLED]
@@ -71,21 +69,19 @@ def fit_recalibration(y: Vector, z: Vector, weights: Matrix, *, slope: bool) -> 
     return found
 
 
-def _newton_step(at: Matrix, weights: Matrix, y: Vector, design: Matrix) -> Matrix:
+def _newton_step(at: Matrix, weights: Matrix, y: Vector, design: Matrix, *, slope: bool) -> Matrix:
     eta = at[:, :1] + at[:, 1:] * design[:, 1]
     chance = 0.5 * (1.0 + np.tanh(0.5 * eta))
-    pull = np.full(2, RIDGE)
-    gradient = (weights * (y - chance)) @ design[:, :2] - pull * (at - (0.0, 1.0))
-    h = (weights * chance * (1.0 - chance)) @ design
-    h00, h01, h11 = h[:, 0] + RIDGE, h[:, 1], h[:, 2] + RIDGE
-    determinant = h00 * h11 - h01 * h01
-    step: Matrix = np.stack(
-        [
-            (h11 * gradient[:, 0] - h01 * gradient[:, 1]) / determinant,
-            (h00 * gradient[:, 1] - h01 * gradient[:, 0]) / determinant,
-        ],
-        axis=1,
-    )
+    gradient = (weights * (y - chance)) @ design[:, :2] - RIDGE * (at - (0.0, 1.0))
+    curvature = (weights * chance * (1.0 - chance)) @ design
+    h00, h01, h11 = curvature[:, 0] + RIDGE, curvature[:, 1], curvature[:, 2] + RIDGE
+    step: Matrix = np.zeros_like(at)
+    if slope:
+        determinant = h00 * h11 - h01 * h01
+        step[:, 0] = (h11 * gradient[:, 0] - h01 * gradient[:, 1]) / determinant
+        step[:, 1] = (h00 * gradient[:, 1] - h01 * gradient[:, 0]) / determinant
+    else:
+        step[:, 0] = gradient[:, 0] / h00
     return step
 
 

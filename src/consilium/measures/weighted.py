@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from consilium.kernel.errors import InputError
-from consilium.measures.records import TOO_FEW_CASES, Measurement
+from consilium.measures.records import NOT_CONVERGED, TOO_FEW_CASES, Measurement
 
 Vector = npt.NDArray[np.float64]
 Matrix = npt.NDArray[np.float64]
@@ -67,4 +67,6 @@ def measure_plain(metric: Metric, y: npt.ArrayLike, p: npt.ArrayLike) -> Measure
     if reason:
         return Measurement(value=None, n=labels.size, reason=reason)
     value = float(metric.prepare(labels, chances)(np.ones((1, labels.size)))[0])
+    if not np.isfinite(value):
+        return Measurement(value=None, n=labels.size, reason=NOT_CONVERGED)
     return Measurement(value=value, n=labels.size)

@@ -13,7 +13,6 @@ from typing import Any
 from fastapi import Body, FastAPI
 from pydantic import BaseModel, ConfigDict
 
-from consilium import __version__
 from consilium.dataspace.catalog import request_catalog
 from consilium.dataspace.connector import Connector
 from consilium.dataspace.datasets import get_dataset, list_datasets
@@ -28,6 +27,7 @@ from consilium.federation.store import get_study, list_events, list_studies
 from consilium.kernel.canonical import read_json
 from consilium.kernel.errors import ConsiliumError, StateError
 from consilium.kernel.identifiers import AgreementId, ParticipantId, StudyId
+from consilium.kernel.version import __version__
 from consilium.node.directory import HubDirectory, describe_entry
 from consilium.node.leading import Leading
 from consilium.node.link import HubLink

@@ -77,7 +77,7 @@ def receive_message(line: socket.socket, *, largest: int) -> Message:
         if type(size) is not int or not 0 <= size <= largest:
             raise InputError("engine.desk_message", reason="size")
         return Message(line=read, body=_receive(line, size), file=file)
-    except (ValueError, KeyError, AttributeError, InputError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, InputError) as error:
         if file is not None:
             file.close()
         if isinstance(error, InputError):

@@ -61,6 +61,8 @@ STAGING = ".joining"
 _MARK = "token"
 _TIMEOUT_S = 30.0
 _LONGEST_ROOT = 1 << 14
+_UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+"""Failures before anything was delivered."""
 
 
 def join_hub(home: Path, text: str, *, clock: Clock) -> Membership:
@@ -106,7 +108,6 @@ def join_hub(home: Path, text: str, *, clock: Clock) -> Membership:
         root = _fetch_root(token)
         write_atomic(attempt.keys / ROOT, write_certificate(root).encode("ascii"), mode=0o644)
         statement = _join_request(attempt.keys, token)
-        attempt.sent = True
         answer = attempt.ask(statement)
         membership = _check(answer, token, root=root, keys=attempt.keys, clock=clock)
         write_certificates(answer, KeyFolder(attempt.keys))
@@ -122,7 +123,7 @@ class _Attempt:
         self.home = home
         self.token = token
         self.keys = home / STAGING / KEYS
-        self.sent = False
+        self.kept = False
         self._there = home.exists()
 
     def begin(self) -> None:
@@ -131,19 +132,24 @@ class _Attempt:
         mark = folder / _MARK
         if folder.exists() and not (mark.exists() and mark.read_text() == word):
             shutil.rmtree(folder)
-        self.sent = folder.exists()
+        self.kept = folder.exists()
         self.keys.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomic(mark, word.encode("ascii"))
 
     def ask(self, statement: str) -> dict[str, Any]:
-        """Hand the request to the hub; what it refuses is over."""
+        """Hand the request to the hub. What may have been taken is kept, to be repeated."""
         trust = ssl.create_default_context(cafile=str(self.keys / ROOT))
         document = {"statement": statement}
         try:
             response = _send(self.token.hub, "POST", "/join", trust=trust, document=document)
+        except PeerError as error:
+            self.kept = self.kept or not isinstance(error.__cause__, _UNSENT)
+            raise
+        self.kept = True
+        try:
             answer = read_answer(response, hub=self.token.hub)
         except (InputError, DeniedError, StateError):
-            self.sent = False
+            self.kept = False
             raise
         if not isinstance(answer, dict):
             raise PeerError("link.hub_answer", hub=self.token.hub, status=response.status_code)
@@ -165,7 +171,7 @@ def _attempt(home: Path, token: JoinToken) -> Iterator[_Attempt]:
         attempt.begin()
         yield attempt
     except BaseException as error:
-        if not attempt.sent:
+        if not attempt.kept:
             attempt.discard()
         if isinstance(error, OSError):
             reason = error.strerror or "refused"

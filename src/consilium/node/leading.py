@@ -29,6 +29,7 @@ from consilium.gate.orders import Study, peek_study
 from consilium.gate.orders import sign_study as sign_plan
 from consilium.gate.plain import to_plain
 from consilium.kernel.canonical import Digest, Json, read_json
+from consilium.kernel.clock import read_time
 from consilium.kernel.errors import ConsiliumError, PeerError, StateError
 from consilium.kernel.identifiers import ParticipantId, StudyId, new_urn
 from consilium.ledger.files import write_atomic
@@ -190,6 +191,7 @@ class Lead:
             lead=self.connector.me,
             sites=[one.invitation for one in recruits],
             schema=_schema_of(recruits, me=self.connector.me),
+            not_after=min(read_time(one.listing.terms.not_after) for one in recruits),
             recipes=self.office.recipes,
             clock=self.connector.clock,
         )

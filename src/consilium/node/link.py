@@ -23,7 +23,7 @@ import httpx
 
 from consilium.dataspace.ports import WireReply, WireRequest
 from consilium.dataspace.wire.transports import ANSWER_HEADER, HttpTransport, LocalTransport
-from consilium.kernel.canonical import Json
+from consilium.kernel.canonical import Json, canonical_bytes
 from consilium.kernel.clock import Clock
 from consilium.kernel.errors import ConsiliumError, NotFoundError, PeerError
 from consilium.node.hub_client import TIMEOUT_S, Caller, HubClient, connection_error
@@ -219,12 +219,19 @@ class HubLink:
         try:
             name, request = _read_message(message)
             loop = asyncio.get_running_loop()
-            reply = await loop.run_in_executor(self._handlers, self._answer, request)
+            reply = await loop.run_in_executor(self._handlers, self._reply, request)
             await self._call(client, f"/relay/answers/{name}", _write_reply(reply))
         except NotFoundError:
             _LOG.info("an answer came too late for the relay")
         except ConsiliumError as error:
             _LOG.warning("a relayed message was not answered: %s", error.public)
+
+    def _reply(self, request: WireRequest) -> WireReply:
+        try:
+            return self._answer(request)
+        except ConsiliumError as error:
+            body = canonical_bytes(error.as_record())  # type: ignore[arg-type]
+            return WireReply(status=error.http_status, body=body)
 
     async def _call(self, client: httpx.AsyncClient, target: str, document: Json) -> Any:
         request = self._caller.prepare("POST", target, document)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from consilium.kernel.errors import StateError
+from consilium.kernel.errors import InputError, StateError
 from consilium.readers.arrays import Chunk
 from consilium.readers.duck import Session, quote_name, quote_text
 from consilium.readers.expressions import COMPLETE, FATES, STATES, fates_query, staged_query
@@ -71,7 +71,13 @@ class Staging:
         self._session.close()
 
     def load_csv(self, path: Path, columns: list[str]) -> int:
-        """Stage a UTF-8 text table; return how many lines did not fit its columns."""
+        """Stage a UTF-8 text table; return how many lines did not fit its columns.
+
+        Raises
+        ------
+        InputError
+            `readers.broken_quote`, `readers.broken_table`.
+        """
         layout = self._schema.source
         named = {f"c{place}": "VARCHAR" for place in range(len(columns))}
         table = (
@@ -82,6 +88,11 @@ class Staging:
         )
         cells = {name: f"c{place}" for place, name in enumerate(columns)}
         self._stage(table, cells, code="readers.broken_table")
+        # A quotation mark that never closes swallows all that follows as one cell.
+        quotes = "SELECT min(line) FROM reject_errors WHERE error_type = 'UNQUOTED VALUE'"
+        line = self._session.ask(quotes)[0][0]
+        if line is not None:
+            raise InputError("readers.broken_quote", line=int(line))
         return int(self._session.ask("SELECT count(DISTINCT line) FROM reject_errors")[0][0])
 
     def parquet_columns(self, path: Path, *, file: str) -> dict[str, str]:

@@ -23,6 +23,7 @@ from consilium.federation.contract import Cases, Chance, Vector
 from consilium.federation.recalibration import sigmoid
 from consilium.federation.registry import Recipes
 from consilium.federation.site import read_cases
+from consilium.gate.facts import round_figure
 from consilium.gate.orders import FieldNeed
 from consilium.kernel.canonical import Json
 from consilium.kernel.errors import NotFoundError
@@ -37,7 +38,6 @@ from consilium.space.record import METRICS, ResultRecord, SiteResult
 from consilium.space.schemas import schema_of
 
 POOLED = "pooled"
-DIGITS = 6
 ONLY_FEDERATED = frozenset({"proximal_mu"})
 """Recipe settings that make sense in a federation only."""
 _MEASURES = {
@@ -170,7 +170,7 @@ def _judge(held_out: Cases, chances: Vector, *, seed: int) -> dict[str, Mapping[
 def _rounded(record: Mapping[str, Json]) -> dict[str, Json]:
     """Round figures as the hospitals' output gates do, so that equal models show equal figures."""
     return {
-        key: float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+        key: round_figure(value) if isinstance(value, float) else value
         for key, value in record.items()
     }
 

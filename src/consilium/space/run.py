@@ -8,18 +8,19 @@ data are public, the verdict over all members' evidence, and the report.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from consilium import __version__
 from consilium.kernel.clock import Clock, SystemClock, write_time
 from consilium.kernel.errors import ConsiliumError, NotFoundError
+from consilium.kernel.version import __version__
 from consilium.ledger.files import write_atomic
 from consilium.space.client import Client
 from consilium.space.home import node_home
 from consilium.space.offers import draft_record, terms_record
-from consilium.space.plans import HUB_NAME, StudyPlan
+from consilium.space.plans import HUB_NAME, DatasetPlan, ParticipantPlan, StudyPlan
 from consilium.space.pooled import add_pooled
 from consilium.space.processes import RunningSpace
 from consilium.space.proof import verify_home
@@ -29,6 +30,8 @@ from consilium.space.watch import Stage, Watch, silent
 
 RESULTS = "results"
 """Folder of a space home that holds records and reports."""
+AT_ONCE = 4
+"""Datasets taken in side by side; each has a process of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,27 +74,39 @@ def run_studies(
 
 
 def register_datasets(space: RunningSpace, *, watch: Watch, clock: Clock) -> None:
-    """Register each hospital's datasets; those registered in an earlier run stay as they are."""
+    """Register each hospital's datasets, the hospitals side by side.
+
+    Those registered in an earlier run stay as they are.
+    """
     todo = [(each, one) for each in space.plan.participants for one in each.datasets]
     watch(Stage.DATASETS, 0, len(todo))
-    for number, (participant, dataset) in enumerate(todo, start=1):
-        with Client(space.wire(participant.name)) as client:
-            if not _has(client, dataset.name):
-                client.datasets.add(
-                    dataset.path,
-                    schema=dataset.schema,
-                    name=dataset.name,
-                    title=dataset.title,
-                    public=dataset.public,
-                    governance=dataset.governance,
-                    terms=terms_record(
-                        dataset.terms,
-                        space=space.plan.name,
-                        recipes=_recipes_on(space, participant.name, dataset.name),
-                        clock=clock,
-                    ),
-                )
-        watch(Stage.DATASETS, number, len(todo))
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        running = [pool.submit(_register, space, each, one, clock=clock) for each, one in todo]
+        for number, done in enumerate(as_completed(running), start=1):
+            done.result()
+            watch(Stage.DATASETS, number, len(todo))
+
+
+def _register(
+    space: RunningSpace, participant: ParticipantPlan, dataset: DatasetPlan, *, clock: Clock
+) -> None:
+    with Client(space.wire(participant.name)) as client:
+        if any(known.get("name") == dataset.name for known in client.datasets.list()):
+            return
+        client.datasets.add(
+            dataset.path,
+            schema=dataset.schema,
+            name=dataset.name,
+            title=dataset.title,
+            public=dataset.public,
+            governance=dataset.governance,
+            terms=terms_record(
+                dataset.terms,
+                space=space.plan.name,
+                recipes=_recipes_on(space, participant.name, dataset.name),
+                clock=clock,
+            ),
+        )
 
 
 def run_study(
@@ -180,10 +195,6 @@ class StudyProgress:
 def _recipes_on(space: RunningSpace, member: str, dataset: str) -> set[str]:
     """Name the recipes that the file's studies use on a dataset."""
     return {study.recipe for study in space.plan.studies if study.datasets.get(member) == dataset}
-
-
-def _has(client: Client, dataset: str) -> bool:
-    return any(known.get("name") == dataset for known in client.datasets.list())
 
 
 def _prove(space: RunningSpace, name: str) -> EvidenceLine:

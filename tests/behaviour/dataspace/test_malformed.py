@@ -12,6 +12,7 @@ from consilium.dataspace.catalog import request_catalog
 from consilium.dataspace.ports import WireRequest
 from consilium.dataspace.records import Role
 from consilium.dataspace.wire import builders
+from consilium.dataspace.wire.models import CONTEXT
 from consilium.dataspace.wire.tokens import make_token
 from consilium.kernel.canonical import read_json
 from consilium.kernel.errors import ConsiliumError
@@ -80,7 +81,7 @@ def spoiled(document: Document) -> Iterator[Document]:
             if not _is_fine(document, key, odd):
                 yield document | {key: odd}
         yield {other: value for other, value in document.items() if other != key}
-    for context in (builders.CONTEXT, ["https://example.org"], [builders.CONTEXT, 7]):
+    for context in (CONTEXT, ["https://example.org"], [CONTEXT, 7]):
         yield document | {"@context": context}
     for name in ("offer", "agreement", "dataAddress"):
         if name in document:

@@ -19,6 +19,16 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node]
     found.close()
 
 
+@pytest.fixture(scope="module")
+def open_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """A hub with its signer, for hospitals of all sorts to join."""
+    found = Rehearsal(tmp_path_factory.mktemp("open"))
+    hub = found.hub()
+    found.signer()
+    yield hub
+    found.close()
+
+
 @pytest.fixture
 def asker(pair: tuple[Node, Node]) -> Node:
     return pair[0]

@@ -94,17 +94,17 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, SPACE)])
         self._certificate = (
-            self._builder(self._name, self._key.public_key(), 3650)
+            self._builder(self._name, self._key.public_key(), timedelta(days=3650))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_CERTIFIES, critical=True)
             .sign(self._key, hashes.SHA256())
         )
 
     def issue(
-        self, name: str, *, role: str = "", host: str = "", key: rsa.RSAPrivateKey | None = None
+        self, name: str, *, role: str = "", host: str = "", life: timedelta = timedelta(days=30)
     ) -> Credentials:
         """Issue what the space's signer would issue for an engine identity."""
-        key = key or rsa.generate_private_key(public_exponent=65537, key_size=KEY_SIZE)
+        key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_SIZE)
         subject = [
             x509.NameAttribute(NameOID.COMMON_NAME, name),
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "consilium"),
@@ -112,15 +112,15 @@ class Authority:
         if role:
             subject.append(x509.NameAttribute(NameOID.UNSTRUCTURED_NAME, role))
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
-        builder = self._builder(x509.Name(subject), key.public_key(), 30)
+        builder = self._builder(x509.Name(subject), key.public_key(), life)
         if host:
             usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
             builder = builder.add_extension(
                 x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False
             )
-        certificate = builder.add_extension(
-            x509.ExtendedKeyUsage(usages), critical=False
-        ).sign(self._key, hashes.SHA256())
+        certificate = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False).sign(
+            self._key, hashes.SHA256()
+        )
         return Credentials(
             root=_pem(self._certificate),
             certificate=_pem(certificate),
@@ -131,7 +131,7 @@ class Authority:
             ),
         )
 
-    def _builder(self, subject: x509.Name, key: Any, days: int) -> x509.CertificateBuilder:
+    def _builder(self, subject: x509.Name, key: Any, life: timedelta) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()
@@ -140,7 +140,7 @@ class Authority:
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=days))
+            .not_valid_after(now + life)
         )
 
 
@@ -192,10 +192,10 @@ class StandInDesk:
             round=number,
             kind=kind,
             participant=self.participant,
-            n=int(facts["n"]),
+            n=int(str(facts["n"])),
             model_in=model,
             facts=rest,
-            work_s=float(facts["work_s"]),
+            work_s=float(str(facts["work_s"])),
         )
         return pack_reply(self.key, answer, update=update)
 
@@ -412,8 +412,8 @@ def make_space(tmp_path: Path) -> Iterator[Callable[..., EngineSpace]]:
 
 def _processes_in(folder: Path) -> list[int]:
     """Find engine processes whose kits lie in a folder; their forks bear the same command."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if any(str(folder) in word for word in process.info["cmdline"] or []):
-            found.append(process.pid)
-    return found
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if any(str(folder) in word for word in process.info["cmdline"] or [])
+    ]

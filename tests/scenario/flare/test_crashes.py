@@ -13,7 +13,11 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from .conftest import EngineSpace, Site, family, wait_until
+from consilium.federation.flare.processes import SupervisedChild
+from consilium.federation.folder import SegmentFolder
+from consilium.federation.ports import EngineStatus
+
+from .conftest import EngineSpace, family, wait_until
 
 pytestmark = pytest.mark.scenario
 MakeSpace = Callable[..., EngineSpace]
@@ -36,13 +40,13 @@ class Hold:
             self.free.wait(60)
 
 
-def job_process(site: Site) -> psutil.Process:
-    """Find the process that does the site's job: the helper's only child."""
-    pid = site.child.state.pid
+def job_process(child: SupervisedChild) -> psutil.Process:
+    """Find the process that does the job: the helper's youngest child."""
+    pid = child.state.pid
     helpers = psutil.Process(pid).children()
     jobs = [job for helper in helpers for job in helper.children()]
-    assert len(jobs) == 1, jobs
-    return jobs[0]
+    assert jobs
+    return max(jobs, key=psutil.Process.create_time)
 
 
 @pytest.mark.parametrize("whole_site", [False, True], ids=["job process", "whole site"])
@@ -61,10 +65,8 @@ def test_a_killed_site_costs_the_round_a_few_seconds_and_nobody_else_anything(
     if whole_site:
         os.killpg(north.child.state.pid or 0, signal.SIGKILL)
     else:
-        job_process(north).kill()
-    killed = time.monotonic()
-    space.wait_for_round(folder, HELD)
-    gap_s = time.monotonic() - killed
+        job_process(north.child).kill()
+    gap_s = time_to_round(space, folder, HELD)
     hold.free.set()
     space.wait_for_end(job, folder)
 
@@ -77,7 +79,32 @@ def test_a_killed_site_costs_the_round_a_few_seconds_and_nobody_else_anything(
     assert space.run(again, start).evaluation()["missing"] == []
 
 
-def test_a_killed_server_is_back_by_itself_and_the_study_can_go_on(make_space: MakeSpace) -> None:
+def test_a_job_process_killed_before_its_first_word_costs_no_more(make_space: MakeSpace) -> None:
+    space = make_space("east", "west", "north")
+    space.start()
+    north = space.sites["north"]
+    order, start = space.order(rounds=2, deadline_s=60)
+    job, folder = space.submit(order, start)
+    wait_until(lambda: len(north.processes) > 2, within_s=40, what="the job process")
+
+    job_process(north.child).kill()
+    gap_s = time_to_round(space, folder, 1)
+
+    assert gap_s <= LONGEST_GAP_S
+    space.wait_for_end(job, folder)
+    assert folder.evaluation()["missing"] == [north.desk.participant]
+
+
+def time_to_round(space: EngineSpace, folder: SegmentFolder, number: int) -> float:
+    began = time.monotonic()
+    space.wait_for_round(folder, number)
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("whole_server", [False, True], ids=["job process", "whole server"])
+def test_after_a_kill_at_the_hub_the_study_goes_on_to_the_same_model(
+    make_space: MakeSpace, whole_server: bool
+) -> None:
     space = make_space("east", "west")
     space.start()
     order, start = space.order(rounds=4, seed=3)
@@ -85,18 +112,23 @@ def test_a_killed_server_is_back_by_itself_and_the_study_can_go_on(make_space: M
     hold = Hold(HELD)
     space.sites["west"].desk.hold = hold
     second = space.order_again(order)
-    _, folder = space.submit(second, start)
+    job, folder = space.submit(second, start)
     assert hold.reached.wait(40)
-    old = family(space.server)
+    victims = family(space.server) if whole_server else [job_process(space.server)]
 
-    os.kill(space.server.state.pid or 0, signal.SIGKILL)
+    victims[0].kill()
     wait_until(
-        lambda: not any(process.is_running() for process in old), within_s=3, what="its end"
+        lambda: not any(process.is_running() for process in victims), within_s=3, what="its end"
     )
     hold.free.set()
     closed = len(folder.rounds())
-    wait_until(lambda: space.server.state.restarts == 1, within_s=10, what="a restart")
-    space.wait_for_sites("east", "west")
+    if whole_server:
+        wait_until(lambda: space.server.state.restarts == 1, within_s=10, what="a restart")
+        space.wait_for_sites("east", "west")
+    else:
+        wait_until(
+            lambda: space.engine.status(job) is EngineStatus.ENDED, within_s=15, what="the news"
+        )
     third = space.order_again(second)
     resumed = space.run(third, start)
 

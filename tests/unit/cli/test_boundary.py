@@ -32,7 +32,7 @@ def calm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def run(*arguments: str) -> int:
     named = next((each for each in arguments if not each.startswith("-")), "")
-    return run_app(build_app(named), list(arguments))
+    return run_app(lambda: build_app(named), list(arguments))
 
 
 def run_raising(error: BaseException) -> int:
@@ -42,7 +42,7 @@ def run_raising(error: BaseException) -> int:
     def fail() -> NoReturn:
         raise error
 
-    return run_app(app, [])
+    return run_app(lambda: app, [])
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_stop_signal_is_taken_as_an_interruption() -> None:
     def stop_me() -> None:
         signal.raise_signal(signal.SIGTERM)
 
-    assert run_app(app, []) == 130
+    assert run_app(lambda: app, []) == 130
 
 
 def test_what_is_unexpected_goes_into_a_log_whose_place_is_told(

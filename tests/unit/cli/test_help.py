@@ -27,7 +27,7 @@ VERBS = {
 
 def run(*arguments: str) -> int:
     named = next((each for each in arguments if not each.startswith("-")), "")
-    return run_app(build_app(named), list(arguments))
+    return run_app(lambda: build_app(named), list(arguments))
 
 
 def verbs_of(app: typer.Typer) -> dict[str, str]:
@@ -68,7 +68,7 @@ def test_the_first_help_names_everything_and_loads_nothing_heavy() -> None:
         "import sys\n"
         "from consilium.cli import build_app\n"
         "from consilium.cli.boundary import run_app\n"
-        "assert run_app(build_app(''), ['--help']) == 0\n"
+        "assert run_app(lambda: build_app(''), ['--help']) == 0\n"
         "heavy = {'numpy', 'sqlalchemy', 'httpx', 'fastapi', 'duckdb', 'sklearn', 'nvflare'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )

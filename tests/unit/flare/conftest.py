@@ -66,7 +66,7 @@ class FakeDesk:
     """Remembers what it was asked, and refuses when told to."""
 
     data: Path
-    refusal: ConsiliumError | None = None
+    refusal: Exception | None = None
     asked: list[tuple[str, object]] = field(default_factory=list)
     mode: str = "rb"
 

@@ -95,7 +95,7 @@ def test_an_unexpected_failure_tells_the_caller_nothing_but_that_it_failed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     desk = make_desk()
-    desk.refusal = ZeroDivisionError("patient 4711")  # type: ignore[assignment]
+    desk.refusal = ZeroDivisionError("patient 4711")
     with pytest.raises(StateError) as refused:
         serve(desk).admit(b"order")
     assert refused.value.code == "engine.desk_failed"

@@ -57,6 +57,17 @@ def test_the_same_request_again_gets_the_same_answer(bench: Bench) -> None:
     assert bench.kinds().count("signer.admitted") == 1
 
 
+def test_the_answer_is_not_repeated_once_the_member_has_renewed(bench: Bench) -> None:
+    key = SigningKey.generate()
+    statement = join_request(bench.mint(), key)
+    redeem(bench, statement)
+    bench.clock.advance(timedelta(minutes=1))
+    bench.signer.renew(renewal_request(bench, key))
+    with pytest.raises(DeniedError) as caught:
+        redeem(bench, statement)
+    assert caught.value.code == "hub.token_used"
+
+
 def test_a_token_is_not_used_twice(bench: Bench) -> None:
     token = bench.mint()
     redeem(bench, join_request(token, SigningKey.generate()))

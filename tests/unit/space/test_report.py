@@ -18,7 +18,7 @@ ALLOWED = {
     "html", "head", "meta", "title", "style", "body", "input", "nav", "label", "main", "header",
     "footer", "section", "div", "p", "h1", "h2", "h3", "span", "strong", "small", "code", "ol",
     "ul", "li", "dl", "dt", "dd", "table", "thead", "tbody", "tfoot", "tr", "th", "td", "figure",
-    "figcaption", "details", "summary", "svg", "line", "circle", "rect", "path", "polygon",
+    "figcaption", "svg", "line", "circle", "rect", "path", "polygon",
     "polyline", "text",
 }  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""The protocol on the wire: messages, tokens, transports and the client."""

@@ -89,17 +89,18 @@ class FlareEngine:
     def refusals(self, job: str) -> dict[ParticipantId, str]:
         """Return what hospitals said who did not admit the job, or refused a task of it.
 
-        Raises
-        ------
-        PeerError
-            `engine.not_running` while the server is down; try again.
+        While the server is down only the refused tasks are known.
 
         Discloses
         ---------
         Codes and public sentences of refusals.
         """
         found = self._refused_tasks(job)
-        for line in self._ask("status", job=job).get("detail", []):
+        try:
+            detail = self._ask("status", job=job).get("detail", [])
+        except PeerError:
+            return found
+        for line in detail:
             site, _, text = str(line).partition(": ")
             text = text.removeprefix(_FLARE_PREFIX).strip()
             if site != "server" and text != "OK" and " " not in site:

@@ -30,7 +30,7 @@ MODEL = "model"
 REPLY = "reply"
 REFUSAL = "refusal"
 UNAUTHORIZED = "UNAUTHORIZED"
-"""Return code of a denied task; FLARE has none for it, and ends the job on none it does not know."""
+"""Return code of a denied task: FLARE has none of its own for it, and passes any along."""
 
 _log = logging.getLogger(__name__)
 

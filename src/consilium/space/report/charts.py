@@ -135,7 +135,7 @@ def curves(
         width=250, height=160, left=34, right=12, top=10, bottom=28,
         x_range=(0, max(rounds, 2)), y_range=scale,
     )  # fmt: skip
-    drawn = _grid(frame, scale)
+    drawn = _grid(frame, scale, step=0.2)
     step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 10**6) if rounds / step <= 5)
     drawn += [
         tag("text", str(at), x=frame.x(at), y=frame.height - 10, class_="tick middle")
@@ -205,10 +205,10 @@ def calibration(
 
 
 def curve_range(sites: Sequence[SiteResult]) -> tuple[float, float]:
-    """Return the scale that all learning curves share: from 0 to a tenth above the worst."""
+    """Return the scale that all learning curves share: from 0 to the next fifth above the worst."""
     found = [point.loss for site in sites for point in site.curve if point.loss is not None]
     worst = min(max([COIN, *found]), 2.0)
-    return (0.0, int(worst * 10 + 1) / 10)
+    return (0.0, math.ceil(worst * 5) / 5)
 
 
 def methods_shown(sites: Sequence[SiteResult]) -> list[str]:
@@ -243,7 +243,7 @@ def _ends(site: SiteResult, metric: str) -> list[float]:
     return found
 
 
-def _grid(frame: Frame, scale: tuple[float, float], *, step: float = 0.1) -> list[Html]:
+def _grid(frame: Frame, scale: tuple[float, float], *, step: float) -> list[Html]:
     count = round((scale[1] - scale[0]) / step)
     drawn = []
     for number in range(count + 1):
@@ -252,9 +252,8 @@ def _grid(frame: Frame, scale: tuple[float, float], *, step: float = 0.1) -> lis
         drawn.append(
             tag("line", x1=frame.left, x2=frame.width - frame.right, y1=y, y2=y, class_="grid")
         )
-        if count <= 5 or number % 2 == 0:
-            text = f"{100 * at:.0f} %" if step == 0.25 else f"{at:.1f}"
-            drawn.append(tag("text", text, x=frame.left - 6, y=y + 3.5, class_="tick end"))
+        text = f"{100 * at:.0f} %" if step == 0.25 else f"{at:.1f}"
+        drawn.append(tag("text", text, x=frame.left - 6, y=y + 3.5, class_="tick end"))
     return drawn
 
 

@@ -16,7 +16,7 @@ from consilium.space.report.tables import (
     metric_table,
     terms_list,
 )
-from consilium.space.report.words import METHOD, METRIC_MEANING, figure, note_words, spoken
+from consilium.space.report.words import METHOD, METRIC, METRIC_MEANING, figure, note_words, spoken
 
 
 def render_report(record: ResultRecord, story: Story, *, language: str = "en") -> str:
@@ -132,8 +132,8 @@ def _slopes(record: ResultRecord) -> Html:
         for site in record.sites
     ]  # fmt: skip
     return tag(
-        "details",
-        tag("summary", Words("Calibration slopes", "校准斜率")),
+        "div",
+        tag("h3", METRIC["slope"]),
         tag("p", METRIC_MEANING["slope"], class_="note"),
         tag("ul", *lines, class_="slopes"),
     )

@@ -11,7 +11,7 @@ from consilium.space.report.words import before_chinese, count_en, figure, perce
 SMALL_TEST = 30
 """Below this many held-out patients a figure says little."""
 CLEAR = 0.01
-"""Differences of mean AUROC below this count as none."""
+"""Differences of means up to this count as none."""
 
 
 def opening(record: ResultRecord, story: Story) -> Html:
@@ -44,8 +44,8 @@ def happened(record: ResultRecord, story: Story) -> Html:
             "（包括使用本院数据的协议），均由各院策略决定。",
         ),
         Words(
-            f"In {record.rounds} rounds each hospital improved the shared model on its own "
-            f"{cases:,} training patients in all, and sent back weights only.",
+            f"In {record.rounds} rounds the hospitals improved the shared model, each on its own "
+            f"training patients ({cases:,} in all), and sent back weights only.",
             f"共 {record.rounds} 轮，各院用自己的训练患者（合计 {cases:,} 名）改进共享模型，"
             "只发回模型参数。",
         ),
@@ -74,32 +74,45 @@ def section(title: Words, *inside: Html, note: Words | None = None) -> Html:
 
 def finding(record: ResultRecord) -> Words:
     """Say in one sentence what came out, neither more nor less."""
-    together, alone = _best(record.mean["auroc"]), record.mean["auroc"]["local"]
     n = len(record.sites)
     opening_en = (
         f"{count_en(n).capitalize()} hospitals trained one model; "
         "no patient record left its hospital."
     )
     opening_zh = f"{n} 家医院共同训练了一个模型；没有任何患者记录离开医院。"
-    if together is None or alone is None:
+    ranking, right = _pair(record, "auroc"), _pair(record, "accuracy")
+    if ranking is None or right is None:
         return Words(opening_en, opening_zh)
-    t, a = percent(together), percent(alone)
-    if together - alone > CLEAR:
-        en = (
-            f" Together it ranks {t} of 100 pairs of patients rightly, against {a} when each "
-            "hospital trains alone."
-        )
-        zh = f"联合训练的模型在 100 对患者中平均正确排序 {t} 对，单院训练为 {a} 对。"
-    elif alone - together > CLEAR:
-        en = (
-            f" Here working together did not pay: it ranks {t} of 100 pairs of patients rightly, "
-            f"against {a} for each hospital alone."
-        )
-        zh = f"本研究中联合训练没有带来收益：100 对患者中平均正确排序 {t} 对，单院训练为 {a} 对。"
-    else:
-        en = f" Together and alone rank patients about equally well: {t} and {a} of 100 pairs."
-        zh = f"联合训练与单院训练的排序能力相当：100 对患者中分别正确排序 {t} 对和 {a} 对。"
-    return Words(opening_en + en, opening_zh + zh)
+    start = _verdict(_difference(ranking) or _difference(right))
+    en = (
+        f"ranks {percent(ranking[0])} of 100 pairs of patients rightly ({percent(ranking[1])} "
+        f"alone) and is right about {percent(right[0])} of 100 patients ({percent(right[1])} alone)"
+    )
+    zh = (
+        f"在 100 对患者中平均正确排序 {percent(ranking[0])} 对（单院 {percent(ranking[1])} 对），"
+        f"在 100 名患者中判断正确 {percent(right[0])} 名（单院 {percent(right[1])} 名）"
+    )
+    return Words(f"{opening_en} {start.en} {en}.", f"{opening_zh}{start.zh}{zh}。")
+
+
+def _pair(record: ResultRecord, metric: str) -> tuple[float, float] | None:
+    """Return a metric's mean together and alone, where both are defined."""
+    together, alone = _best(record.mean[metric]), record.mean[metric]["local"]
+    return None if together is None or alone is None else (together, alone)
+
+
+def _difference(pair: tuple[float, float]) -> int:
+    """Return 1 where together is clearly better, -1 where it is clearly worse, else 0."""
+    gain = pair[0] - pair[1]
+    return 0 if abs(gain) <= CLEAR else (1 if gain > 0 else -1)
+
+
+def _verdict(difference: int) -> Words:
+    return {
+        1: Words("Together it", "联合训练的模型"),
+        0: Words("It does about as well as each hospital alone: it", "其表现与单院训练相当："),
+        -1: Words("Here working together did not pay: it", "本研究中联合训练没有带来收益："),
+    }[difference]
 
 
 def _key_figures(record: ResultRecord) -> list[Html]:

@@ -211,11 +211,16 @@ def _terms_words(line: TermsLine, names: dict[str, Words], datasets: dict[str, W
     day = line.not_after[:10]
     to_en = ", ".join(name.en for name in to) or "nobody"
     to_zh = "、".join(name.zh for name in to) or "（无接收方）"
-    en = [f"{who.en} lets {to_en} use “{data.en}” for {for_en} until {day}"]
-    zh = [
-        f"{before_chinese(who.zh)}允许{before_chinese(' ' * to_zh[:1].isascii() + to_zh)}"
-        f"将“{data.zh}”用于{for_zh}，有效期至 {day}"
-    ]
+    start = Words(
+        f"{who.en} lets {to_en} use “{data.en}”",
+        f"{before_chinese(who.zh)}允许{_after_chinese(before_chinese(to_zh))}使用“{data.zh}”",
+    )
+    if line.recipients == (line.provider,):
+        start = Words(
+            f"{who.en} uses its own “{data.en}”", f"{before_chinese(who.zh)}使用本院的“{data.zh}”"
+        )
+    en = [f"{start.en} for {for_en} until {day}"]
+    zh = [f"{start.zh}进行{for_zh}，有效期至 {day}"]
     if line.count is not None:
         en.append(f"at most {line.count} studies")
         zh.append(f"最多 {line.count} 项研究")
@@ -226,6 +231,10 @@ def _terms_words(line: TermsLine, names: dict[str, Words], datasets: dict[str, W
         en.append(f"never on fewer than {line.min_cohort} patients")
         zh.append(f"每次不少于 {line.min_cohort} 名患者")
     return Words(", ".join(en) + ".", "，".join(zh) + "。")
+
+
+def _after_chinese(name: str) -> str:
+    return f" {name}" if name[:1].isascii() else name
 
 
 def _verdict(line: EvidenceLine) -> Words:

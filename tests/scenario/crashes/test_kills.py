@@ -1,0 +1,169 @@
+"""Kill -9 of each process of a space, in the middle of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from whole_space import (
+    LEAD,
+    OTHER,
+    StudyWatch,
+    WholeSpace,
+    moment_of,
+    practice_plan,
+    wait_until,
+    whole_space,
+)
+
+from consilium.space.plans import HUB_NAME
+from consilium.space.record import ResultRecord
+
+pytestmark = pytest.mark.scenario
+
+LONGEST_GAP_S = 12.0
+ROUNDS = 24
+KILLED_IN = 4
+"""The round from which on a test kills."""
+LONG = 70
+"""Rounds of a study in which a hospital has time to come back."""
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A study to which nothing happened, and its result."""
+
+    study: StudyWatch
+    result: ResultRecord
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeSpace]:
+    """Four hospitals and a hub that all tests here share."""
+    folder = tmp_path_factory.mktemp("kills")
+    settings = {"learning_rate": 0.01, "batch_size": 8, "local_steps": 300}
+    plan = practice_plan(folder / "data", settings=settings, rounds=ROUNDS, quorum=3, deadline_s=30)
+    with whole_space(plan, folder / "space") as found:
+        found.await_ready()
+        yield found
+        assert found.unproved() == []
+
+
+@pytest.fixture(autouse=True)
+def rest(space: WholeSpace) -> Iterator[None]:
+    """Begin each test with everybody there; end it with nothing left of its study."""
+    space.await_ready()
+    yield
+    space.await_ready()
+    space.await_rest()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(space: WholeSpace) -> Undisturbed:
+    study = space.begin()
+    return Undisturbed(study, study.await_result())
+
+
+def ids(space: WholeSpace, *names: str) -> list[str]:
+    return sorted(space.plan.id_of(name) for name in names or space.names)
+
+
+def kept_rounds(study: StudyWatch) -> list[int]:
+    """The rounds that made the model: of a round that closed twice, the last."""
+    return sorted({event["facts"]["round"] for event in study.closed})
+
+
+def test_an_undisturbed_study_takes_one_segment_with_everybody(
+    space: WholeSpace, undisturbed: Undisturbed
+) -> None:
+    study = undisturbed.study
+    assert len(study.segments) == 1
+    assert [event["facts"]["round"] for event in study.closed] == list(range(1, ROUNDS + 1))
+    assert [event["facts"]["missing"] for event in study.closed] == [[]] * ROUNDS
+    assert sorted(site.id for site in undisturbed.result.sites) == ids(space)
+
+
+@pytest.mark.parametrize("what", ["node", "job process"])
+def test_a_killed_hospital_costs_one_round_a_few_seconds_and_is_back_in_the_next_segment(
+    space: WholeSpace, what: str
+) -> None:
+    study = space.begin(rounds=LONG)
+    study.await_round(KILLED_IN)
+    if what == "node":
+        killed = space.kill(space.serving(OTHER))
+        space.restart(OTHER)
+    else:
+        (job,) = space.jobs(OTHER)
+        killed = space.kill(job)
+    who = space.plan.id_of(OTHER)
+    without = study.await_event("round_closed", holds=lambda facts: who in facts["missing"])
+    gap_s = moment_of(without) - killed
+    result = study.await_result()
+
+    print(f"gap after {what}: {gap_s:.1f} s")
+    assert gap_s <= LONGEST_GAP_S, study.story()
+    first, second = study.segments
+    assert kept_rounds(study) == list(range(1, LONG + 1))
+    alone = [event for event in study.closed if event["facts"]["missing"]]
+    assert {tuple(event["facts"]["missing"]) for event in alone} == {(who,)}
+    after = [event for event in study.closed if event["id"] > second["id"]]
+    assert [event["facts"]["missing"] for event in after] == [[]] * len(after)
+    assert sorted(site.id for site in result.sites) == ids(space)
+
+
+def test_a_killed_lead_finds_its_study_again(space: WholeSpace) -> None:
+    study = space.begin(rounds=LONG)
+    study.await_round(KILLED_IN)
+    space.kill(space.serving(LEAD))
+    space.restart(LEAD)
+    result = study.await_result()
+
+    assert kept_rounds(study) == list(range(1, LONG + 1))
+    assert sorted(site.id for site in result.sites) == ids(space)
+    numbers = [event["facts"]["hub_event"] for event in study.events if "hub_event" in event["facts"]]
+    assert numbers == sorted(set(numbers))
+
+
+def check_same(study: StudyWatch, undisturbed: Undisturbed) -> None:
+    """Check that a study was resumed, not begun anew, and ended with the very same model."""
+    result = study.await_result()
+    print(f"{len(study.segments)} attempts from rounds "
+          f"{[event['facts']['first_round'] for event in study.segments]}")
+    assert len(study.segments) >= 2
+    assert study.segments[-1]["facts"]["first_round"] >= KILLED_IN - 1
+    assert kept_rounds(study) == list(range(1, ROUNDS + 1))
+    assert [event["facts"]["missing"] for event in study.closed if event["facts"]["missing"]] == []
+    assert result.model.digest == undisturbed.result.model.digest
+    assert [site.auroc for site in result.sites] == [
+        site.auroc for site in undisturbed.result.sites
+    ]
+
+
+def test_after_a_kill_of_the_hub_the_study_ends_with_the_same_model(
+    space: WholeSpace, undisturbed: Undisturbed
+) -> None:
+    study = space.begin()
+    study.await_round(KILLED_IN)
+    hub = space.serving(HUB_NAME)
+    below = hub.children(recursive=True)
+    assert len(below) == 4, below  # signer, engine, its helper, the job
+    space.kill(hub)
+    took_s = wait_until(
+        lambda: not any(process.is_running() for process in below), within_s=5, what="their end"
+    )
+    print(f"its children ended after {took_s:.1f} s")
+    space.restart(HUB_NAME)
+    check_same(study, undisturbed)
+
+
+@pytest.mark.parametrize("what", ["engine", "job process"])
+def test_after_a_kill_of_the_hubs_engine_the_study_ends_with_the_same_model(
+    space: WholeSpace, undisturbed: Undisturbed, what: str
+) -> None:
+    study = space.begin()
+    study.await_round(KILLED_IN)
+    (job,) = space.jobs(HUB_NAME)
+    space.kill(space.engine(HUB_NAME) if what == "engine" else job)
+    check_same(study, undisturbed)
