@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,9 @@ def write_tables(study: CommonStudy, folder: Path) -> None:
     truth = generator.normal(size=study.features)
     columns = _columns(study)
     for name in study.names:
-        x = generator.normal(loc=generator.normal(size=study.features), size=(study.patients, study.features))
+        x = generator.normal(
+            loc=generator.normal(size=study.features), size=(study.patients, study.features)
+        )
         chance = 1.0 / (1.0 + np.exp(-(x - x.mean(axis=0)) @ truth / np.sqrt(study.features)))
         sick = generator.uniform(size=study.patients) < chance
         with (folder / f"{name}.csv").open("w", newline="") as file:
@@ -101,14 +104,7 @@ def write_tables(study: CommonStudy, folder: Path) -> None:
 def space_plan(study: CommonStudy, folder: Path) -> SpacePlan:
     """Write and read the space file of the study; the tables must be there."""
     parts = [f'[space]\nname = "{SPACE}"\ntitle = "Side by side"\n']
-    for name in study.names:
-        parts.append(
-            f'[[participant]]\nname = "{name}"\ntitle = "{name}"\n\n[[participant.dataset]]\n'
-            f'name = "{DATASET}"\npath = "{name}.csv"\nschema = "schema.toml"\npublic = false\n'
-            f"{_GOVERNANCE}\n[participant.dataset.terms]\n"
-            f'purposes = ["medical-research"]\nrecipients = ["{study.names[0]}"]\n'
-            f"days = 2\ncount = 100\nmax_rounds = {study.rounds}\nmin_cohort = 10\n"
-        )
+    parts += [_participant(study, name) for name in study.names]
     settings = ", ".join(f"{key} = {json.dumps(value)}" for key, value in study.settings.items())
     members = "\n".join(f'{name} = "{DATASET}"' for name in study.names)
     parts.append(
@@ -163,12 +159,24 @@ def write_arrays(study: CommonStudy, tables: Path, folder: Path) -> None:
     (folder / "study.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
+def _participant(study: CommonStudy, name: str) -> str:
+    return (
+        f'[[participant]]\nname = "{name}"\ntitle = "{name}"\n\n[[participant.dataset]]\n'
+        f'name = "{DATASET}"\npath = "{name}.csv"\nschema = "schema.toml"\npublic = false\n'
+        f"{_GOVERNANCE}\n[participant.dataset.terms]\n"
+        f'purposes = ["medical-research"]\nrecipients = ["{study.names[0]}"]\n'
+        f"days = 2\ncount = 100\nmax_rounds = {study.rounds}\nmin_cohort = 10\n"
+    )
+
+
 def _columns(study: CommonStudy) -> list[str]:
     return [f"measure_{number:04d}" for number in range(study.features)]
 
 
 def _schema(study: CommonStudy) -> str:
-    fields = "\n".join(f'[[fields]]\nname = "{name}"\nkind = "number"\n' for name in _columns(study))
+    fields = "\n".join(
+        f'[[fields]]\nname = "{name}"\nkind = "number"\n' for name in _columns(study)
+    )
     return (
         'title = "Generated patients"\nmissing = "drop"\npatient = "patient"\n\n'
         '[source]\nheader = true\nencoding = "utf-8"\n\n'
@@ -176,3 +184,14 @@ def _schema(study: CommonStudy) -> str:
         "[split]\ntrain_size = 0.66\nseed = 43\nstratify = true\n\n"
         f'{fields}\n[[fields]]\nname = "sick"\nkind = "number"\nrange = [0, 1]\n'
     )
+
+
+def main() -> None:
+    """Write the tables and the space file into the folder that is named."""
+    folder = Path(sys.argv[1])
+    write_tables(CommonStudy(), folder)
+    space_plan(CommonStudy(), folder)
+
+
+if __name__ == "__main__":
+    main()

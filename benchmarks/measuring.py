@@ -12,6 +12,8 @@ from typing import Self
 
 import psutil
 
+from benchmarks.commands import family
+
 MB = 1_000_000
 
 
@@ -63,15 +65,6 @@ def overheads(
         max(0.0, over - starts[number] - max(work.get(number, ()), default=0.0))
         for number, over in zip(rounds, ends, strict=True)
     ]
-
-
-def family(pid: int) -> list[psutil.Process]:
-    """Return a process and all that it started, as far as they live."""
-    try:
-        parent = psutil.Process(pid)
-        return [parent, *parent.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
 
 
 def pss_mb(processes: Iterable[psutil.Process]) -> float:

@@ -6,11 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from benchmarks.common_study import CommonStudy
+from benchmarks.events import Event, read_rounds
 from benchmarks.measuring import Memory, Peak, overheads
 from benchmarks.outcome import Outcome
 from benchmarks.wiretap import Wiretap
@@ -52,13 +51,15 @@ class OurSpace:
         plan = self.space.plan.studies[0]
         draft = draft_record(plan, space=self.space.plan.name)
         before = sum(tap.total for tap in self.taps)
-        events: list[dict[str, Any]] = []
-        with Client(self.space.wire(plan.lead)) as client:
-            with Peak(self.hub, self.sites) as peak:
-                command = time.time()
-                record = client.studies.run(seen=events.append, **draft)
-                finished = time.time()
-        starts, end, work = read_events(events)
+        events: list[Event] = []
+        with (
+            Client(self.space.wire(plan.lead)) as client,
+            Peak(self.hub, self.sites) as peak,
+        ):
+            command = time.time()
+            record = client.studies.run(seen=events.append, **draft)
+            finished = time.time()
+        starts, end, work = read_rounds(events)
         return Outcome(
             wall_s=finished - command,
             first_round_s=starts[min(starts)] - command,
@@ -99,31 +100,6 @@ def our_space(study: CommonStudy, plan: SpacePlan, home: Path) -> Iterator[OurSp
         yield OurSpace(study=study, space=space, taps=tuple(taps))
 
 
-def read_events(
-    events: list[dict[str, Any]],
-) -> tuple[dict[int, float], float, dict[int, list[float]]]:
-    """Take from a study's events when rounds began, when the last was over, and the sites' work.
-
-    The times are the hub's, from the round loop itself.
-    """
-    starts: dict[int, float] = {}
-    work: dict[int, list[float]] = {}
-    end = 0.0
-    for event in events:
-        facts = event["facts"]
-        if event["kind"] == "round_started":
-            starts[facts["round"]] = moment(facts["time"])
-        elif event["kind"] == "round_closed":
-            work[facts["round"]] = [float(each) for each in facts["work_s"].values()]
-            end = moment(facts["time"])
-    return starts, end, work
-
-
-def moment(text: str) -> float:
-    """Read a time as seconds since 1970."""
-    return datetime.fromisoformat(text).timestamp()
-
-
 def _ports(settings: Path) -> list[int]:
     lines = settings.read_text(encoding="utf-8").splitlines()
     found = dict(line.split(" = ", 1) for line in lines if " = " in line)
@@ -132,7 +108,7 @@ def _ports(settings: Path) -> list[int]:
 
 def _reroute(settings: Path, old: int, new: int) -> None:
     text = settings.read_text(encoding="utf-8")
-    changed = text.replace(f":{old}\"", f":{new}\"").replace(f"port = {old}\n", f"port = {new}\n")
+    changed = text.replace(f':{old}"', f':{new}"').replace(f"port = {old}\n", f"port = {new}\n")
     if changed == text:
         raise ValueError(f"{settings} does not name port {old}")
     settings.write_text(changed, encoding="utf-8")

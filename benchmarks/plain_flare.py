@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import psutil
 
+from benchmarks.commands import FailedError, run, stop, tool
 from benchmarks.common_study import CommonStudy
-from benchmarks.measuring import Memory, Peak, family, overheads
+from benchmarks.measuring import Memory, Peak, overheads
 from benchmarks.outcome import Outcome
 from benchmarks.wiretap import Wiretap, free_ports
 from consilium.federation.flare.lifeline import die_with_parent
@@ -36,12 +36,9 @@ PROJECT = "side_by_side"
 SERVER, ADMIN = "localhost", "admin@nvidia.com"
 READY_S = 120.0
 RUN_S = 600.0
-_ROUND = re.compile(r"^(\S+ \S+) .*Round (\d+) started\.")
-_OVER = re.compile(r"^(\S+ \S+) .*Finished FedAvg\.")
-
-
-class Broken(RuntimeError):
-    """The plain side did not do what it should; the message says what."""
+_TIME = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) - ")
+_ROUND = re.compile(r"\bRound (\d+) started\.")
+_OVER = re.compile(r"\bFinished FedAvg\.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +70,10 @@ class PlainFlare:
             while f"client {name}" not in _read(log):
                 self._check(log)
                 if time.monotonic() > ends:
-                    raise Broken(f"{name} did not register within {READY_S:.0f} s: see {log}")
+                    raise FailedError(f"{name} did not register within {READY_S:.0f} s: see {log}")
                 time.sleep(0.1)
-        if not json.loads(_line(self.job.stdout)).get("ready"):
-            raise Broken("the submitting process did not start")
+        if not self._hear(READY_S).get("ready"):
+            raise FailedError("the submitting process did not start")
 
     def memory(self) -> Memory:
         """Measure the memory now."""
@@ -89,9 +86,9 @@ class PlainFlare:
         before = self.tap.total
         with Peak(self.server, self.sites) as peak:
             _say(self.job.stdin)
-            marks = json.loads(_line(self.job.stdout))
+            marks = self._hear(RUN_S)
         if not str(marks["status"]).endswith("COMPLETED") or not marks["result"]:
-            raise Broken(f"the job ended as {marks['status']}")
+            raise FailedError(f"the job ended as {marks['status']}")
         result = Path(marks["result"])
         starts, end = read_rounds(_server_log(result, self.kits))
         work = self._work()
@@ -106,6 +103,16 @@ class PlainFlare:
             weights=np.load(next(result.rglob("server.npy")), allow_pickle=False).tolist(),
         )
 
+    def _hear(self, timeout_s: float) -> dict[str, Any]:
+        """Read what the submitting process says; end it when it says nothing for too long."""
+        late = threading.Timer(timeout_s, self.job.kill)
+        late.start()
+        text = self.job.stdout.readline() if self.job.stdout is not None else ""
+        late.cancel()
+        if not text:
+            raise FailedError("the submitting process ended, or took too long")
+        return dict(json.loads(text))
+
     def _work(self) -> dict[int, list[float]]:
         work: dict[int, list[float]] = {}
         for name in self.study.names:
@@ -117,7 +124,7 @@ class PlainFlare:
     def _check(self, log: Path) -> None:
         for name, process in self.processes.items():
             if process.poll() is not None:
-                raise Broken(f"{name} ended with {process.returncode}: see {log}")
+                raise FailedError(f"{name} ended with {process.returncode}: see {log}")
 
 
 @contextmanager
@@ -142,7 +149,7 @@ def plain_flare(study: CommonStudy, folder: Path, *, arrays: Path) -> Iterator[P
                 study=study, kits=kits, arrays=arrays, processes=processes, job=job, tap=tap
             )
         finally:
-            stop([each.pid for each in (job, *processes.values()) if each is not None])
+            stop([*([job] if job else []), *processes.values()])
 
 
 def provision(study: CommonStudy, folder: Path, *, port: int, admin_port: int) -> Path:
@@ -165,11 +172,11 @@ def provision(study: CommonStudy, folder: Path, *, port: int, admin_port: int) -
     ]
     project = folder / "project.yml"
     project.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    command = [_tool("nvflare"), "provision", "-p", str(project), "-w", str(folder / "kits")]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    command = [tool("nvflare"), "provision", "-p", str(project), "-w", str(folder / "kits")]
+    done = run(command, folder=folder, timeout_s=READY_S)
     kits = folder / "kits" / PROJECT / "prod_00"
-    if done.returncode or not kits.is_dir():
-        raise Broken(f"nvflare provision failed:\n{done.stdout}\n{done.stderr}")
+    if not kits.is_dir():
+        raise FailedError(f"nvflare provision made no kits:\n{done.text}")
     _replace(kits / SERVER / "local" / "resources.json.default", "/tmp/nvflare", str(folder))
     return kits
 
@@ -179,31 +186,22 @@ def read_rounds(log: str) -> tuple[dict[int, float], float]:
 
     Raises
     ------
-    Broken
+    FailedError
         When the log does not tell.
     """
     starts: dict[int, float] = {}
-    end = 0.0
+    end, said = 0.0, 0.0
     for line in log.splitlines():
-        if found := _ROUND.match(line):
-            starts[int(found[2])] = _moment(found[1])
-        elif found := _OVER.match(line):
-            end = _moment(found[1])
+        # FLARE writes these words in a box below the line that carries the time.
+        if stamp := _TIME.match(line):
+            said = _moment(stamp[1])
+        if found := _ROUND.search(line):
+            starts[int(found[1])] = said
+        elif _OVER.search(line):
+            end = said
     if not starts or not end:
-        raise Broken("the server's log does not tell when the rounds began")
+        raise FailedError("the server's log does not tell when the rounds began")
     return starts, end
-
-
-def stop(pids: list[int]) -> None:
-    """End processes and all that they started, by their numbers."""
-    found = [process for pid in pids for process in family(pid)]
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        for process in found:
-            try:
-                process.send_signal(sign)
-            except psutil.NoSuchProcess:
-                continue
-        _, found = psutil.wait_procs(found, timeout=3)
 
 
 def _start(kit: Path, folder: Path) -> subprocess.Popen[bytes]:
@@ -253,7 +251,7 @@ def _moment(text: str) -> float:
 def _replace(path: Path, old: str, new: str) -> None:
     text = path.read_text(encoding="utf-8")
     if old not in text:
-        raise Broken(f"{path.name} does not hold {old!r}")
+        raise FailedError(f"{path.name} does not hold {old!r}")
     path.write_text(text.replace(old, new), encoding="utf-8")
 
 
@@ -261,20 +259,7 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
-def _tool(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
-
-
 def _say(stream: IO[str] | None) -> None:
     if stream is not None:
         stream.write("run\n")
         stream.flush()
-
-
-def _line(stream: IO[str] | None) -> str:
-    text = stream.readline() if stream is not None else ""
-    if not text:
-        raise Broken("the submitting process ended")
-    return text
-
-

@@ -5,12 +5,15 @@ says so, and begins at each line on its standard input, so that the time of its
 imports is charged to nobody. Each run's times go out as one JSON line.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import sys
 import time
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any, TextIO
 
 from nvflare.app_common.np.recipes.fedavg import NumpyFedAvgRecipe
 from nvflare.recipe.prod_env import ProdEnv
@@ -18,7 +21,7 @@ from nvflare.recipe.prod_env import ProdEnv
 SCRIPT = Path(__file__).with_name("plain_train.py")
 
 
-def main():
+def main() -> None:
     """Run the study once for each line that comes in."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--admin", required=True, help="folder of the administrator's kit")
@@ -32,10 +35,10 @@ def main():
         say(out, marks)
 
 
-def run(admin, folder):
+def run(admin: str, folder: Path) -> dict[str, Any]:
     """Run the study once; FLARE's defaults wherever it has one."""
     study = json.loads((folder / "study.json").read_text())
-    marks = {"command": time.time()}
+    marks: dict[str, Any] = {"command": time.time()}
     recipe = NumpyFedAvgRecipe(
         name="side_by_side",
         model=[0.0] * (study["features"] + 1),
@@ -52,7 +55,7 @@ def run(admin, folder):
     return marks | {"status": running.get_status(), "result": result}
 
 
-def say(out, facts):
+def say(out: TextIO, facts: dict[str, Any]) -> None:
     """Write one JSON line."""
     out.write(json.dumps(facts) + "\n")
     out.flush()

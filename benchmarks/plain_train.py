@@ -4,19 +4,24 @@ It runs inside FLARE's own job process. The steps are those of our recipe
 `tabular-logistic`: minibatch descent on the log loss.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import time
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import nvflare.client as flare
 
 KEY = "numpy_key"
 
 
-def main():
+def main() -> None:
     """Train as often as the server asks, and note when each round's work began and ended."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, required=True)
@@ -36,12 +41,17 @@ def main():
         line = {"round": received.current_round, "began": began, "ended": time.time()}
         with (given.folder / site / "work.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
-        flare.send(
-            flare.FLModel(params={KEY: weights}, meta={"NUM_STEPS_CURRENT_ROUND": len(y)})
-        )
+        flare.send(flare.FLModel(params={KEY: weights}, meta={"NUM_STEPS_CURRENT_ROUND": len(y)}))
 
 
-def descend(x, y, start, *, study, generator):
+def descend(
+    x: npt.NDArray[np.float64],
+    y: npt.NDArray[np.float64],
+    start: npt.NDArray[Any],
+    *,
+    study: dict[str, Any],
+    generator: np.random.Generator,
+) -> npt.NDArray[np.float64]:
     """Take the round's steps."""
     inputs = np.concatenate([x, np.ones((len(x), 1))], axis=1)
     weights = np.asarray(start, dtype=np.float64).copy()
@@ -52,7 +62,7 @@ def descend(x, y, start, *, study, generator):
     return weights
 
 
-def batches(n, size, generator):
+def batches(n: int, size: int, generator: np.random.Generator) -> Iterator[npt.NDArray[np.intp]]:
     """Deal shuffled batches without end; each pass takes every case once."""
     while True:
         order = generator.permutation(n)

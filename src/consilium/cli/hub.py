@@ -7,8 +7,12 @@ from typing import Annotated
 
 import typer
 
+from consilium.cli.logs import begin_log
 from consilium.cli.options import HERE, AsJson, Home
 from consilium.cli.printing import emit, show_record, show_rows
+from consilium.kernel.errors import NotFoundError
+from consilium.space.client import connect
+from consilium.space.offers import full_id
 from consilium.space.wire import Wire
 
 app = typer.Typer()
@@ -44,6 +48,7 @@ def serve(home: Annotated[Path, typer.Argument(help="The hub's folder.")] = HERE
     """Run the hub until it is stopped."""
     from consilium.hub.serve import serve as serve_hub
 
+    begin_log()
     serve_hub(home)
 
 
@@ -75,6 +80,20 @@ def members(home: Home = HERE, as_json: AsJson = False) -> None:
         return
     rows = [(each.get("name"), each.get("title"), each.get("state")) for each in found]
     show_rows("Members", ("name", "title", "state"), rows, empty="Nobody has joined yet.")
+
+
+@app.command()
+def checkpoint(
+    member: Annotated[str, typer.Argument(help="Short name of the hospital.")],
+    home: Home = HERE,
+) -> None:
+    """Print the last evidence checkpoint that the hub received of a hospital."""
+    with connect(home) as hub:
+        participant = full_id(member, space=str(hub.status()["space"]))
+        found = hub.evidence.witnessed(participant)
+    if found is None:
+        raise NotFoundError("cli.not_witnessed", member=member)
+    typer.echo(found, nl=False)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from consilium.cli.logs import begin_log
 from consilium.cli.options import HERE, AsJson, Home
 from consilium.cli.printing import emit, show_record
 from consilium.space.wire import Wire
@@ -33,6 +34,7 @@ def serve(home: Annotated[Path, typer.Argument(help="The node's folder.")] = HER
     """Run the node until it is stopped."""
     from consilium.node.serve import serve as serve_node
 
+    begin_log()
     serve_node(home)
 
 

@@ -21,9 +21,15 @@ from typing import Any
 
 from consilium.federation.folder import SegmentFolder
 from consilium.federation.ports import Engine, EngineStatus
-from consilium.federation.resumption import starting_point
+from consilium.federation.resumption import count_heard, last_present, starting_point
 from consilium.federation.states import LIVE, StudyState
-from consilium.federation.store import add_event, get_study, list_segments, list_studies
+from consilium.federation.store import (
+    add_event,
+    get_study,
+    list_events,
+    list_segments,
+    list_studies,
+)
 from consilium.federation.studies import (
     begin_segment,
     end_segment,
@@ -45,7 +51,7 @@ class Patience:
     """How long the hub waits, in seconds, and how often it tries."""
 
     all_sites_s: float = 20.0
-    """For every invited hospital to be connected before the first segment."""
+    """For every hospital that should take part to be connected before a segment."""
     quorum_s: float = 600.0
     """For a quorum of them to be connected before any segment."""
     start_s: float = 90.0
@@ -65,6 +71,11 @@ class Patience:
 def study_folder(root: Path, plan: Study) -> Path:
     """Name a study's folder by its plan's digest: safe in paths, the same after a restart."""
     return root / plan.digest.removeprefix("sha256:")[:16]
+
+
+def attempt_folder(folder: Path, attempt: int) -> Path:
+    """Name the folder of one attempt in its study's."""
+    return folder / f"attempt-{attempt:05d}"
 
 
 def list_attempts(folder: Path) -> list[SegmentFolder]:
@@ -197,6 +208,9 @@ class Conduct:
         hub, fruitless = self.hub, 0
         if self.state is StudyState.SUBMITTED:
             self._move(StudyState.RUNNING)
+        if self._take_over() == "finished":
+            self._move(StudyState.COMPLETED)
+            return
         while not hub.should_leave(self.study):
             point = starting_point(self.attempts(), self.plan, self.start_model())
             if not self._await_sites():
@@ -228,18 +242,34 @@ class Conduct:
         with self.hub.database.write() as tx:
             move_study(tx, self.study, state, clock=self.hub.clock, reason=reason)
 
+    def _take_over(self) -> str:
+        """Close the attempt that an earlier run of the hub left open; return how it ended."""
+        with self.hub.database.read() as connection:
+            rows = list_segments(connection, self.study)
+        outcome = ""
+        for row in rows:
+            if not row["outcome"]:
+                folder = SegmentFolder(attempt_folder(self.folder, row["attempt"]))
+                outcome = "finished" if folder.has_ended() else "hub_restarted"
+                self._end_attempt(row["attempt"], folder, outcome=outcome)
+        return outcome
+
     def _await_sites(self) -> bool:
-        """Wait for the hospitals; False when the thread has to look again."""
+        """Wait for the hospitals; False when the thread has to look again.
+
+        Those who took part in the last round are waited for a while, so that a
+        restart of the hub or its engine costs none of them a round.
+        """
         invited = {site.participant for site in self.plan.sites}
         began = time.monotonic()
         patience = self.hub.patience
-        fresh = not self.attempts()
+        wanted = last_present(self.attempts()) or invited
         told: frozenset[ParticipantId] = frozenset()
         while not self.hub.should_leave(self.study):
             absent = frozenset(invited - self.hub.engine.sites())
             waited = time.monotonic() - began
             enough = len(invited) - len(absent) >= self.plan.quorum
-            if not absent or (enough and (waited > patience.all_sites_s or not fresh)):
+            if enough and (waited > patience.all_sites_s or not absent & wanted):
                 return True
             if absent != told and waited > 1:
                 self._say("waiting", {"for": sorted(absent)})
@@ -268,11 +298,19 @@ class Conduct:
             start=digest_of(point.model),
             countersigned=point.countersigned,
         )
-        folder = SegmentFolder.create(self.folder / f"attempt-{attempt:05d}", order, point)
+        folder = SegmentFolder.create(attempt_folder(self.folder, attempt), order, point)
         outcome = self._run_job(order, point.model, folder, attempt)
+        self._end_attempt(attempt, folder, outcome=outcome)
+        return outcome
+
+    def _end_attempt(self, attempt: int, folder: SegmentFolder, *, outcome: str) -> None:
+        """Hear what has not been heard of an attempt, and close it."""
+        with self.hub.database.read() as connection:
+            events = list_events(connection, self.study, limit=1_000_000)
+        for event in folder.events(after=count_heard(events, attempt)):
+            self._hear(event)
         with self.hub.database.write() as tx:
             end_segment(tx, self.study, attempt, outcome=outcome, clock=self.hub.clock)
-        return outcome
 
     def _run_job(self, order: Order, model: bytes, folder: SegmentFolder, attempt: int) -> str:
         try:
@@ -295,7 +333,8 @@ class Conduct:
         while not self.hub.should_leave(self.study):
             fresh = folder.events(after=seen)
             for event in fresh:
-                self._hear(event, folder)
+                self._hear(event)
+                self._welcome(event, folder)
             seen += len(fresh)
             heard = time.monotonic() if fresh else heard
             if folder.has_ended():
@@ -327,7 +366,7 @@ class Conduct:
                 told.add(participant)
                 self._say("refused", {"participant": participant, "reason": words})
 
-    def _hear(self, event: dict[str, Any], folder: SegmentFolder) -> None:
+    def _hear(self, event: dict[str, Any]) -> None:
         """Keep one event of the segment; close rounds with evidence."""
         kind = str(event["kind"])
         facts = {key: value for key, value in event.items() if key != "kind"}
@@ -337,12 +376,12 @@ class Conduct:
                 tx.record(
                     "round.closed", self.study, {key: facts[key] for key in ("round", "model")}
                 )
-        if kind == "round_closed":
-            self._welcome(frozenset(facts.get("missing", ())), folder)
 
-    def _welcome(self, missing: frozenset[ParticipantId], folder: SegmentFolder) -> None:
-        """End the segment early when a hospital that missed the round is connected again."""
-        most = self.hub.patience.welcomes
+    def _welcome(self, event: dict[str, Any], folder: SegmentFolder) -> None:
+        """End the segment early when a hospital that missed a round is connected again."""
+        if event["kind"] != "round_closed" or not event["missing"]:
+            return
+        missing, most = frozenset(event["missing"]), self.hub.patience.welcomes
         back = {
             site for site in missing & self.hub.engine.sites() if self.welcomes.get(site, 0) < most
         }

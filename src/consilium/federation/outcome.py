@@ -14,16 +14,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from consilium.federation.ports import EVALUATE
+from consilium.gate.facts import CountRule, check_facts
 from consilium.gate.orders import Study
 from consilium.gate.replies import Answer, verify_answer
 from consilium.kernel.canonical import Digest, digest_of
 from consilium.kernel.clock import read_time
-from consilium.kernel.errors import IntegrityError
+from consilium.kernel.errors import DeniedError, InputError, IntegrityError
 from consilium.kernel.identifiers import ParticipantId
 from consilium.ledger.keys import PublicKey
 
 METRICS = {"auroc": "auroc", "accuracy": "accuracy", "brier": "brier", "slope": "calibration_slope"}
 """Metric of the result record by metric of a site's evaluation."""
+_ANY_COUNT = CountRule(smallest=0, largest=2**53 - 1)
+"""The hospital's own gate has judged how small its counts may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,8 @@ class Outcome:
 def verify_outcome(plan: Study, result: Mapping[str, Any]) -> Outcome:
     """Check what the hub returned for a finished study.
 
+    What passes can be put in rows without another check.
+
     Raises
     ------
     IntegrityError
@@ -60,9 +65,9 @@ def verify_outcome(plan: Study, result: Mapping[str, Any]) -> Outcome:
             for site, text in dict(result["evaluation"]["replies"]).items()
         }
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
-        raise IntegrityError("study.bad_result", reason="it is incomplete") from error
+        raise _bad("it is incomplete") from error
     if len(statements) < plan.quorum:
-        raise IntegrityError("study.bad_result", reason="fewer sites than the quorum judged it")
+        raise _bad("fewer sites than the quorum judged it")
     answers = {
         site: _verify_site(plan, site, text, digest_of(model)) for site, text in statements.items()
     }
@@ -72,18 +77,47 @@ def verify_outcome(plan: Study, result: Mapping[str, Any]) -> Outcome:
 def _verify_site(plan: Study, site: ParticipantId, statement: str, digest: Digest) -> Answer:
     invitation = plan.find_site(site)
     if invitation is None:
-        raise IntegrityError("study.bad_result", reason="a site answered that was not invited")
-    answer = verify_answer(
-        statement,
-        key=PublicKey.from_text(invitation.key),
-        study=plan.study,
-        kind=EVALUATE,
-        round=plan.rounds,
-        model=digest,
-    )
+        raise _bad("a site answered that was not invited")
+    try:
+        answer = verify_answer(
+            statement,
+            key=PublicKey.from_text(invitation.key),
+            study=plan.study,
+            kind=EVALUATE,
+            round=plan.rounds,
+            model=digest,
+        )
+    except InputError as error:
+        raise _bad(f"the answer of {site} cannot be read") from error
     if answer.participant != site:
-        raise IntegrityError("study.bad_result", reason="a site answered in another's name")
+        raise _bad("a site answered in another's name")
+    _check_evaluation(site, answer)
     return answer
+
+
+def _check_evaluation(site: ParticipantId, answer: Answer) -> None:
+    """Pass only an evaluation that an honest gate lets out, and that has every row.
+
+    Its words come to people's eyes, and its figures into the result record.
+    """
+    try:
+        check_facts(answer.facts, rule=_ANY_COUNT)
+        row = _site(site, answer, {}, ())
+        for name in METRICS:
+            figures = [*row[name].values()]
+            figures += [end for pair in row["intervals"][name].values() for end in pair or ()]
+            if "federated" not in row[name] or not all(map(_is_figure, figures)):
+                raise TypeError("no figure")
+    except (DeniedError, LookupError, TypeError, AttributeError) as error:
+        raise _bad(f"the evaluation of {site} is none") from error
+
+
+def _is_figure(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _bad(reason: str) -> IntegrityError:
+    return IntegrityError("study.bad_result", reason=reason)
 
 
 def result_record(

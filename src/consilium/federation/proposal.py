@@ -56,22 +56,36 @@ class Draft:
     days: int = 30
 
 
+_RANGES = {
+    "rounds": (1, 100_000),
+    "deadline_s": (0.1, 86_400),
+    "seed": (0, 2**53 - 1),
+    "days": (1, 3_650),
+}
+"""Least and greatest values of a draft's numbers, both allowed."""
+_LONGEST_WORDS = 400
+
+
 def read_draft(value: Json, *, recipes: Recipes) -> Draft:
     """Read a draft that came from outside and fill in what it leaves open.
+
+    Whatever would make the plan impossible is refused here, before any hospital is asked.
 
     Raises
     ------
     InputError
-        `study.bad_plan`, `gate.bad_order`, or what recipe and rule say of their settings.
+        `study.bad_plan` naming the field, or what recipe and rule say of their settings.
     """
-    draft = from_plain(Draft, _with_defaults(value))
+    try:
+        draft = from_plain(Draft, _with_defaults(value))
+    except InputError as error:
+        if error.code != "gate.bad_order":
+            raise
+        raise _bad(str(error.facts["field"]), str(error.facts["reason"])) from error
     found = recipes.find(draft.recipe)
     if found is None:
-        raise InputError("study.bad_plan", field="recipe", reason="is not installed here")
-    if not draft.invite:
-        raise InputError("study.bad_plan", field="invite", reason="names no hospital")
-    if draft.rounds < 1 or not 0 <= draft.quorum <= len(draft.invite):
-        raise InputError("study.bad_plan", field="rounds or quorum", reason="is out of range")
+        raise _bad("recipe", "is not installed here")
+    _check_ranges(draft)
     return replace(
         draft,
         settings=found.check_settings(draft.settings),
@@ -82,9 +96,32 @@ def read_draft(value: Json, *, recipes: Recipes) -> Draft:
 
 def _with_defaults(value: Json) -> Json:
     if not isinstance(value, Mapping):
-        raise InputError("study.bad_plan", field="the plan", reason="is no table")
+        raise _bad("the plan", "is no table")
+    for name in value:
+        if name not in {item.name for item in fields(Draft)}:
+            raise _bad(str(name)[:80], "is not a field of a plan")
     plain = {item.name: item.default for item in fields(Draft) if item.default is not MISSING}
     return {**plain, "settings": {}, "rule_settings": {}, **value}
+
+
+def _check_ranges(draft: Draft) -> None:
+    for name, (low, high) in _RANGES.items():
+        if not low <= getattr(draft, name) <= high:
+            raise _bad(name, f"is not between {low} and {high}")
+    for name in ("title", "purpose"):
+        if not 1 <= len(getattr(draft, name)) <= _LONGEST_WORDS:
+            raise _bad(name, f"has not between 1 and {_LONGEST_WORDS} letters")
+    # Each hospital has one place in a plan, with one agreement and one key.
+    invited = len({wish.participant for wish in draft.invite})
+    if not draft.invite or invited != len(draft.invite):
+        raise _bad("invite", "names a hospital twice" if draft.invite else "names no hospital")
+    least = min(2, invited)
+    if draft.quorum and not least <= draft.quorum <= invited:
+        raise _bad("quorum", f"is not between {least} and {invited}")
+
+
+def _bad(name: str, reason: str) -> InputError:
+    return InputError("study.bad_plan", field=name, reason=reason)
 
 
 def default_quorum(invited: int) -> int:
@@ -132,7 +169,7 @@ def make_proposal(
     """
     recipe, features = recipes.find(draft.recipe), read_features(schema)
     if recipe is None:
-        raise InputError("study.bad_plan", field="recipe", reason="is not installed here")
+        raise _bad("recipe", "is not installed here")
     ref = RecipeRef(
         name=recipe.name, version=recipe.version, digest=recipe.digest, settings=draft.settings
     )

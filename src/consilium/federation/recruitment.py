@@ -22,7 +22,13 @@ from consilium.dataspace.transfer import complete, request_transfer, terminate
 from consilium.federation.proposal import Wish
 from consilium.gate.orders import Invitation, Study
 from consilium.kernel.clock import read_time
-from consilium.kernel.errors import ConsiliumError, DeniedError, NotFoundError, PeerError
+from consilium.kernel.errors import (
+    ConsiliumError,
+    DeniedError,
+    NotFoundError,
+    PeerError,
+    StateError,
+)
 from consilium.kernel.identifiers import AgreementId
 
 ANSWER_S = 60.0
@@ -53,13 +59,18 @@ def recruit(connector: Connector, wishes: Sequence[Wish], *, say: Say) -> list[R
     return [one for one in found if one is not None]
 
 
-def find_listing(connector: Connector, wish: Wish) -> Listing:
+def find_listing(connector: Connector, wish: Wish, *, offer: str = "") -> Listing:
     """Find the dataset that a wish means in its hospital's catalogue.
+
+    Parameters
+    ----------
+    offer : str, optional
+        The offer that was read; another one in its place is not agreed to.
 
     Raises
     ------
     NotFoundError
-        `study.no_offer`.
+        `study.no_offer`, `dataspace.no_offer`.
     PeerError
         When the hospital cannot be reached.
 
@@ -69,11 +80,13 @@ def find_listing(connector: Connector, wish: Wish) -> Listing:
     """
     for listing in request_catalog(connector, wish.participant):
         if wish.dataset in {listing.name, listing.dataset}:
+            if offer not in {"", listing.offer}:
+                raise NotFoundError("dataspace.no_offer", offer=offer[:200])
             return listing
     raise NotFoundError("study.no_offer", participant=wish.participant, dataset=wish.dataset)
 
 
-def agree(connector: Connector, listing: Listing) -> Agreement:
+def agree(connector: Connector, listing: Listing, *, answer_s: float = ANSWER_S) -> Agreement:
     """Return an agreement on a listed offer: one that stands, or a new one.
 
     An agreement counts the studies made under it, so a standing one is used
@@ -97,7 +110,7 @@ def agree(connector: Connector, listing: Listing) -> Agreement:
         connector, listing.participant, dataset=listing.dataset, offer=listing.offer
     )
     done = connector.wait_for(
-        Negotiation, process.pid, states=TERMINAL | {FINALIZED}, timeout_s=ANSWER_S
+        Negotiation, process.pid, states=TERMINAL | {FINALIZED}, timeout_s=answer_s
     )
     if done.state == TERMINATED:
         raise DeniedError(
@@ -107,13 +120,21 @@ def agree(connector: Connector, listing: Listing) -> Agreement:
             rule=done.code,
         )
     if done.state != FINALIZED:
-        raise PeerError("study.peer_silent", participant=listing.participant, seconds=int(ANSWER_S))
+        raise PeerError(
+            "study.peer_silent", participant=listing.participant, seconds=round(answer_s)
+        )
     with connector.database.read() as connection:
         return get_agreement(connection, done.agreement, role=Role.CONSUMER)
 
 
 def open_study(
-    connector: Connector, plan: Study, signed: str, *, endpoint: str, say: Say
+    connector: Connector,
+    plan: Study,
+    signed: str,
+    *,
+    endpoint: str,
+    say: Say,
+    answer_s: float = ANSWER_S,
 ) -> list[AgreementId]:
     """Bring the signed plan to every hospital; return the agreements that opened for it.
 
@@ -130,7 +151,7 @@ def open_study(
                 connector, site.agreement, signed_study=signed, endpoint=endpoint
             )
             done = connector.wait_for(
-                Transfer, transfer.pid, states=TERMINAL | {STARTED}, timeout_s=ANSWER_S
+                Transfer, transfer.pid, states=TERMINAL | {STARTED}, timeout_s=answer_s
             )
         except ConsiliumError as error:
             say("declined", {"participant": site.participant, **error.as_record()})
@@ -149,6 +170,9 @@ def open_study(
 def close_study(connector: Connector, plan: Study, *, code: str = "", reason: str = "") -> None:
     """End the transfers of a study: completed, or terminated with a code.
 
+    A transfer that a hospital has not started cannot be completed and is
+    terminated; one that a hospital ends in this moment stays as it ended it.
+
     Discloses
     ---------
     That the study has ended, and why, to each hospital.
@@ -157,10 +181,14 @@ def close_study(connector: Connector, plan: Study, *, code: str = "", reason: st
         transfer = _find_open(connector, site.agreement, plan)
         if transfer is None:
             continue
-        if code:
-            terminate(connector, transfer.pid, code=code, reason=reason)
-        else:
-            complete(connector, transfer.pid)
+        try:
+            if transfer.state == STARTED and not code:
+                complete(connector, transfer.pid)
+            else:
+                terminate(connector, transfer.pid, code=code or "completed", reason=reason)
+        except StateError:
+            if _find_open(connector, site.agreement, plan) is not None:
+                raise
 
 
 def _recruit_one(connector: Connector, wish: Wish, say: Say) -> Recruit | None:

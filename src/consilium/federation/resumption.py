@@ -7,8 +7,9 @@ Nothing that cannot be verified is carried into a new attempt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from consilium.federation.folder import SegmentFolder
 from consilium.federation.records import StartingPoint
@@ -16,6 +17,7 @@ from consilium.gate.orders import Study
 from consilium.gate.replies import check_countersigned
 from consilium.kernel.canonical import digest_of
 from consilium.kernel.errors import DeniedError, IntegrityError, NotFoundError
+from consilium.kernel.identifiers import ParticipantId
 
 
 def starting_point(attempts: Sequence[SegmentFolder], study: Study, start: bytes) -> StartingPoint:
@@ -70,6 +72,38 @@ def accepted_round(folder: SegmentFolder, study: Study) -> int:
     """
     point = accepted_point(folder, study, last=study.rounds)
     return point.first_round - 1 if point else 0
+
+
+def last_present(attempts: Sequence[SegmentFolder]) -> frozenset[ParticipantId]:
+    """Name the sites that answered the last closed round of all; empty before the first.
+
+    Discloses
+    ---------
+    Nothing: it reads the hub's own files.
+    """
+    for folder in reversed(attempts):
+        closed = folder.rounds()
+        if closed:
+            return frozenset(map(ParticipantId, folder.closed_round(closed[-1]).replies))
+    return frozenset()
+
+
+def count_heard(events: Sequence[Mapping[str, Any]], attempt: int) -> int:
+    """Count how many lines of an attempt's `events.jsonl` are among a study's events.
+
+    They stand between their attempt's beginning and the next, and bring a time
+    of their own along.
+
+    Discloses
+    ---------
+    Nothing: it reads the hub's own events.
+    """
+    own, heard = False, 0
+    for event in events:
+        if event["kind"] == "segment_begun":
+            own = event["facts"]["attempt"] == attempt
+        heard += own and "time" in event["facts"]
+    return heard
 
 
 def accepted_point(folder: SegmentFolder, study: Study, *, last: int) -> StartingPoint | None:

@@ -107,11 +107,18 @@ class _Segment:
             raise IntegrityError("federation.wrong_start", study=self.study.study)
         model, state, active = start, self._rule_state(), self.gathering.sites
         for number in range(self.order.first_round, self.study.rounds + 1):
-            if self.folder.should_yield():
-                self.diary.tell("yielded", round=number - 1)
+            if self._yields(number - 1):
                 return
             model, state, active = self._round(number, model, state=state, active=active)
-        self._finish(model, active)
+        if not self._yields(self.study.rounds):
+            self._finish(model, active)
+
+    def _yields(self, last: int) -> bool:
+        """End the segment after round `last` if the coordinator wishes so."""
+        wished = self.folder.should_yield()
+        if wished:
+            self.diary.tell("yielded", round=last)
+        return wished
 
     def _rule_state(self) -> bytes:
         """Return the rule's memory; only the study's own start comes without one."""

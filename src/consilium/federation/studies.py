@@ -14,9 +14,10 @@ from consilium.federation.store import (
     get_study,
     write_text,
 )
-from consilium.gate.orders import Study
+from consilium.gate.orders import Study, peek_study
 from consilium.kernel.canonical import Json
 from consilium.kernel.clock import Clock, write_time
+from consilium.kernel.errors import StateError
 from consilium.kernel.identifiers import ParticipantId, StudyId
 from consilium.ledger.database import Transaction
 
@@ -45,13 +46,35 @@ def sign_study(tx: Transaction, plan: Study, signed: str, *, clock: Clock) -> No
     add_event(tx, plan.study, "signed", {"sites": len(plan.sites)}, clock=clock)
 
 
-def accept_study(tx: Transaction, plan: Study, signed: str, *, clock: Clock) -> bool:
-    """Take a submitted study at the hub; False when it is there already.
+def find_accepted(connection: sa.Connection, plan: Study) -> StudyState | None:
+    """Return the state of a submitted study, or None if it is new here.
+
+    Raises
+    ------
+    StateError
+        `study.other_plan` when another plan has its identifier.
+    """
+    row = find_study(connection, plan.study)
+    if row is None:
+        return None
+    if peek_study(row["signed"]).digest != plan.digest:
+        raise StateError("study.other_plan", study=plan.study)
+    return StudyState(row["state"])
+
+
+def accept_study(tx: Transaction, plan: Study, signed: str, *, clock: Clock) -> StudyState:
+    """Take a submitted study at the hub, once; return the state that it is in.
 
     The caller has verified the lead's signature and the starting model.
+
+    Raises
+    ------
+    StateError
+        `study.other_plan`.
     """
-    if find_study(tx.connection, plan.study) is not None:
-        return False
+    known = find_accepted(tx.connection, plan)
+    if known is not None:
+        return known
     add_study(
         tx,
         plan.study,
@@ -63,7 +86,7 @@ def accept_study(tx: Transaction, plan: Study, signed: str, *, clock: Clock) -> 
     )
     tx.record("study.submitted", plan.study, {"digest": plan.digest, "lead": plan.lead})
     add_event(tx, plan.study, "submitted", {"sites": len(plan.sites)}, clock=clock)
-    return True
+    return StudyState.SUBMITTED
 
 
 def move_study(

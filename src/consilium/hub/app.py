@@ -19,6 +19,7 @@ from consilium.hub.settings import HubSettings
 from consilium.hub.signer_socket import AdminClient
 from consilium.hub.studies import StudyCounter, studies_router
 from consilium.hub.witness import Witness, witness_router
+from consilium.kernel.identifiers import ParticipantId
 from consilium.kernel.version import __version__
 from consilium.ledger.database import Database
 
@@ -110,6 +111,10 @@ def make_office(
             rows = list_studies(connection)
         kept = ("id", "state", "title", "lead", "created", "updated", "reason")
         return [{name: row[name] for name in kept} for row in rows]
+
+    @app.get("/witness/{member}")
+    def witnessed(member: str) -> dict[str, Any]:
+        return counters.witness.last(ParticipantId(member))
 
     @app.get("/status")
     def status() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 from consilium.federation.flare.engine import FlareEngine
@@ -18,6 +19,7 @@ from consilium.hub.settings import HubSettings
 from consilium.hub.upkeep import NAMES, ROOT_FILE
 
 FOLDER = "engine"
+_LOOK_S = 1.0
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _KITS = {Kind.ENGINE_SERVER: "server", Kind.SUBMITTER: "submitter"}
 
@@ -64,6 +66,15 @@ class HubEngine:
         """Swap a renewed certificate into its kit; the server goes on."""
         if kind in _KITS:
             renew_credentials(self._kit(kind), self._credentials(kind))
+
+    def is_listening(self) -> bool:
+        """Say whether the server takes connections from hospitals."""
+        where = (self.address.host, self.address.port)
+        try:
+            socket.create_connection(where, timeout=_LOOK_S).close()
+        except OSError:
+            return False
+        return self.child.state.running
 
     def life(self) -> int:
         """Count the server's lives: another number after each restart."""

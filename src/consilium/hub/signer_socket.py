@@ -200,7 +200,7 @@ class _Conversation(socketserver.BaseRequestHandler):
                 raise DeniedError("hub.unknown_verb")
             return {"ok": verb({**facts, "by": user})}
         except ConsiliumError as error:
-            return {"error": error.as_record()}  # type: ignore[dict-item]
+            return {"error": error.as_record()}
 
 
 def _user_of(line: socket.socket) -> int:

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict
 
 from consilium.dataspace.ports import Directory
 from consilium.federation.coordination import Coordinator, study_folder
-from consilium.federation.states import StudyState
+from consilium.federation.states import LIVE, StudyState
 from consilium.federation.store import get_study, list_events, list_segments
-from consilium.federation.studies import accept_study
+from consilium.federation.studies import accept_study, find_accepted
 from consilium.gate.orders import Study, peek_study, verify_study
 from consilium.kernel.canonical import digest_of
 from consilium.kernel.clock import Clock
@@ -54,12 +54,16 @@ class StudyCounter:
     def submit(self, sender: ParticipantId, submission: Submission) -> dict[str, Any]:
         """Take a study from its lead and begin to run it; the same one twice is the same.
 
+        One that has ended stays ended.
+
         Raises
         ------
         DeniedError
             `study.not_the_lead`.
         IntegrityError
             `study.wrong_start`, `ledger.bad_signature`.
+        StateError
+            `study.other_plan`.
         """
         lead = peek_study(submission.signed).lead
         if lead != sender:
@@ -68,13 +72,21 @@ class StudyCounter:
         start = _from_base64(submission.start)
         if digest_of(start) != plan.start:
             raise IntegrityError("study.wrong_start")
+        with self.database.read() as connection:
+            known = find_accepted(connection, plan)
+        if known is None:
+            known = self._accept(plan, submission.signed, start)
+        if known in LIVE:
+            self.coordinator.begin(plan.study)
+        return {"study": plan.study, "digest": plan.digest}
+
+    def _accept(self, plan: Study, signed: str, start: bytes) -> StudyState:
+        """Keep model and plan, the model first: a plan on record always has its model."""
         folder = study_folder(self.coordinator.root, plan)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_atomic(folder / "start.safetensors", start)
         with self.database.write() as tx:
-            accept_study(tx, plan, submission.signed, clock=self.clock)
-        self.coordinator.begin(plan.study)
-        return {"study": plan.study, "digest": plan.digest}
+            return accept_study(tx, plan, signed, clock=self.clock)
 
     def show(self, sender: ParticipantId, study: StudyId) -> dict[str, Any]:
         """Tell a participant of the study where it stands."""
@@ -130,13 +142,13 @@ class StudyCounter:
             row = get_study(connection, study)
         plan = peek_study(row["signed"])
         if plan.lead != sender:
-            raise NotFoundError("study.not_yours", study=study)
+            raise NotFoundError("study.unknown", study=study)
         return plan, StudyState(row["state"])
 
     def _admit(self, sender: ParticipantId, signed: str) -> None:
         plan = peek_study(signed)
         if plan.lead != sender and plan.find_site(sender) is None:
-            raise NotFoundError("study.not_yours", study=plan.study)
+            raise NotFoundError("study.unknown", study=plan.study)
 
 
 def studies_router(counter: StudyCounter, *, sender: Callable[..., Any]) -> APIRouter:

@@ -35,7 +35,7 @@ NAMES: dict[Kind, str] = {
 }
 """The hub's own keys and certificates: `keys/<name>.key`, `keys/<name>.crt`."""
 
-_LONGEST_SLEEP_S = 30.0
+_LONGEST_SLEEP_S = 15.0
 _SHORTEST_SLEEP_S = 0.3
 _LOG = logging.getLogger("consilium.hub.upkeep")
 

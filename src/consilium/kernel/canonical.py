@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import NewType
 
@@ -47,7 +48,11 @@ def read_json(data: bytes | str) -> Json:
     """
     try:
         value: Json = json.loads(
-            data, object_pairs_hook=_unique, parse_constant=_refuse, parse_int=_number
+            data,
+            object_pairs_hook=_unique,
+            parse_constant=_refuse,
+            parse_float=_finite,
+            parse_int=_number,
         )
     except (ValueError, RecursionError) as error:
         raise InputError("kernel.not_canonical", reason="not JSON") from error
@@ -73,7 +78,15 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 def _number(digits: str) -> int | float:
     # JSON numbers are IEEE doubles (RFC 8785 §3.2.2.3): beyond 2^53 only the double is meant.
-    return int(digits) if abs(float(digits)) < 2**53 else float(digits)
+    number = _finite(digits)
+    return int(digits) if abs(number) < 2**53 else number
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("a number is beyond what a double holds")
+    return number
 
 
 def _refuse(constant: str) -> Json:

@@ -43,6 +43,15 @@ def write_time(moment: datetime) -> str:
 
 
 def read_time(text: str) -> datetime:
-    """Read what `write_time` wrote, or any ISO 8601 moment with an offset."""
+    """Read what `write_time` wrote, or any ISO 8601 moment with an offset.
+
+    Raises
+    ------
+    ValueError
+        For any other text, and for a moment that UTC's calendar does not hold.
+    """
     moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("beyond the calendar") from error

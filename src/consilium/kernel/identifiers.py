@@ -18,6 +18,9 @@ ProcessId = NewType("ProcessId", str)
 StudyId = NewType("StudyId", str)
 LeaseId = NewType("LeaseId", str)
 
+_SHOWN = 80
+"""Letters of a name that is refused."""
+
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _SPACE = re.compile(r"[a-z0-9][a-z0-9.-]{1,60}")
 
@@ -36,14 +39,14 @@ def check_name(name: str) -> str:
         `kernel.bad_name`.
     """
     if not _NAME.fullmatch(name):
-        raise InputError("kernel.bad_name", name=name)
+        raise InputError("kernel.bad_name", name=name[:_SHOWN])
     return name
 
 
 def participant_id(space: str, member: str) -> ParticipantId:
     """Name a member of a space: `did:web:<space>:<member>`."""
     if not _SPACE.fullmatch(space):
-        raise InputError("kernel.bad_name", name=space)
+        raise InputError("kernel.bad_name", name=space[:_SHOWN])
     return ParticipantId(f"did:web:{space}:{check_name(member)}")
 
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import psutil
 
@@ -29,10 +30,10 @@ def own_home(home: Path) -> Iterator[None]:
     Raises
     ------
     StateError
-        `ledger.home_taken` when another process serves this folder.
+        `ledger.home_taken` when another process serves this folder,
+        `ledger.cannot_write` when this user may not.
     """
-    (home / "run").mkdir(mode=0o700, exist_ok=True)
-    with (home / "run" / "lock").open("w") as lock:
+    with _open_lock(home) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -57,17 +58,27 @@ def stop_on_signals(environment: Mapping[str, str]) -> threading.Event:
     return stop
 
 
+def _open_lock(home: Path) -> TextIO:
+    try:
+        (home / "run").mkdir(mode=0o700, exist_ok=True)
+        return (home / "run" / "lock").open("w")
+    except OSError as error:
+        reason = error.strerror or "refused"
+        raise StateError("ledger.cannot_write", place=str(home), reason=reason) from error
+
+
 def _watch(patron: int, stop: threading.Event) -> None:
-    began = _began(patron)
-    while began is not None and _began(patron) == began:
-        if stop.wait(_LOOK_S):
-            return
+    try:
+        process = psutil.Process(patron)
+        while _is_alive(process):
+            if stop.wait(_LOOK_S):
+                return
+    except psutil.Error:
+        pass
     stop.set()
 
 
-def _began(process: int) -> float | None:
-    try:
-        found = psutil.Process(process)
-        return None if found.status() == psutil.STATUS_ZOMBIE else found.create_time()
-    except psutil.Error:
-        return None
+def _is_alive(process: psutil.Process) -> bool:
+    # `is_running` knows a process again by the kernel's own count of time; `create_time`
+    # would move whenever somebody sets the machine's clock.
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

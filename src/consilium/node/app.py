@@ -51,7 +51,7 @@ class Rooms:
 
 
 class AgreementWish(BaseModel):
-    """With whom to agree, on which of its datasets."""
+    """With whom to agree, on which of its datasets; `offer` if no other is meant."""
 
     model_config = ConfigDict(extra="forbid")
     participant: str
@@ -100,9 +100,7 @@ def _add_datasets(app: FastAPI, rooms: Rooms) -> None:
 
     @app.post("/datasets")
     def add(registration: Registration) -> dict[str, Any]:
-        rooms.registrar.check(registration)
-        work = rooms.registrar.plan(registration)
-        return rooms.tasks.begin("dataset", work).as_record()
+        return rooms.tasks.begin("dataset", rooms.registrar.plan(registration)).as_record()
 
     @app.get("/datasets")
     def datasets() -> list[dict[str, Any]]:
@@ -130,7 +128,8 @@ def _add_agreements(app: FastAPI, rooms: Rooms) -> None:
     @app.post("/agreements")
     def request(wish: AgreementWish) -> dict[str, Any]:
         wanted = Wish(participant=ParticipantId(wish.participant), dataset=wish.dataset)
-        return _show_agreement(agree(connector, find_listing(connector, wanted)))
+        listing = find_listing(connector, wanted, offer=wish.offer)
+        return _show_agreement(agree(connector, listing))
 
     @app.get("/agreements")
     def agreements() -> list[dict[str, Any]]:

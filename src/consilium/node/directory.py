@@ -86,7 +86,7 @@ class HubDirectory:
         root: x509.Certificate,
         database: Database,
         clock: Clock,
-        stale_s: float = 60.0,
+        stale_s: float = 30.0,
     ) -> None:
         self._membership = membership
         self._me = me

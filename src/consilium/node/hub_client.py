@@ -139,6 +139,6 @@ def connection_error(error: httpx.HTTPError, *, hub: str) -> ConsiliumError:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return IntegrityError("link.hub_untrusted", hub=hub, detail=str(cause.verify_message))
+            return IntegrityError("link.hub_untrusted", hub=hub, detail=str(cause))
         cause = cause.__cause__ or cause.__context__
     return PeerError("link.hub_away", hub=hub, reason=type(error).__name__)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from consilium.kernel.errors import StateError, error_from_record
 from consilium.node.tasks import Report
 from consilium.readers.records import IntakeRequest, IntakeResult
 
-COMMAND = [sys.executable, "-m", "consilium.readers.intake"]
+COMMAND = [sys.executable, "-X", "utf8", "-m", "consilium.readers.intake"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +62,16 @@ def _converse(request: IntakeRequest, report: Report) -> IntakeResult:
         "schema_name": request.schema_name,
     }
     with subprocess.Popen(
-        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
     ) as child:
         if child.stdin is None or child.stdout is None:
             raise StateError("node.intake_broke", exit=0)
-        child.stdin.write(json.dumps(question))
-        child.stdin.close()
+        with suppress(BrokenPipeError):  # it ended before it had read; its exit code tells
+            child.stdin.write(json.dumps(question))
+            child.stdin.close()
         for line in child.stdout:
+            if not line.endswith("\n"):  # it was killed in the middle of a line
+                break
             answer = json.loads(line)
             if "error" in answer:
                 raise error_from_record(answer["error"])

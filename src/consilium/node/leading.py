@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from consilium.dataspace.connector import Connector
-from consilium.federation.outcome import result_record, verify_outcome
+from consilium.federation.outcome import Outcome, result_record, verify_outcome
 from consilium.federation.passport import make_passport
 from consilium.federation.proposal import make_proposal, read_draft, starting_model
 from consilium.federation.recruitment import Recruit, close_study, open_study, recruit
@@ -40,6 +40,7 @@ from consilium.models.passports import sign_passport
 LOG = logging.getLogger("consilium.node.leading")
 STATE_WORDS = frozenset(state.lower() for state in StudyState)
 _RETRY_S = 1.0
+_ALL = 1_000_000
 
 
 class Hub(Protocol):
@@ -266,15 +267,22 @@ class Lead:
         write_atomic(stem.with_suffix(".bom.json"), write_bom(passport).encode())
         write_atomic(stem.with_suffix(".passport"), signed.encode())
         close_study(self.connector, plan)
-        self._move(StudyState.COMPLETED, passport=passport.digest, weights=outcome.digest)
-        record = result_record(
-            outcome,
-            titles=self.office.titles(),
-            events=self._events(),
-            evidence={"entries": self.connector.database.evidence.size, "verified": True},
-            passport=str(stem.with_suffix(".passport")),
-        )
+        self._keep(outcome, passport.digest, file=stem.with_suffix(".passport"))
+
+    def _keep(self, outcome: Outcome, passport: Digest, *, file: Path) -> None:
+        """Complete the study and keep its result, both or neither."""
+        titles, proof = self.office.titles(), {"passport": passport, "weights": outcome.digest}
+        clock = self.connector.clock
         with self.connector.database.write() as tx:
+            move_study(tx, self.study, StudyState.COMPLETED, clock=clock)
+            entries = tx.record("passport.issued", self.study, {**proof})
+            record = result_record(
+                outcome,
+                titles=titles,
+                events=list_events(tx.connection, self.study, limit=_ALL),
+                evidence={"entries": entries, "verified": True},
+                passport=str(file),
+            )
             keep_result(tx, self.study, record)
 
     def _last_seen(self) -> int:
@@ -282,7 +290,7 @@ class Lead:
 
     def _events(self) -> list[dict[str, Any]]:
         with self.connector.database.read() as connection:
-            return list_events(connection, self.study, limit=1_000_000)
+            return list_events(connection, self.study, limit=_ALL)
 
     def _row(self) -> Mapping[str, Any]:
         with self.connector.database.read() as connection:
@@ -292,11 +300,9 @@ class Lead:
         with self.connector.database.write() as tx:
             add_event(tx, self.study, kind, facts, clock=self.connector.clock)
 
-    def _move(self, state: StudyState, *, reason: str = "", **proof: str) -> None:
+    def _move(self, state: StudyState, *, reason: str = "") -> None:
         with self.connector.database.write() as tx:
             move_study(tx, self.study, state, clock=self.connector.clock, reason=reason)
-            if proof:
-                tx.record("passport.issued", self.study, dict(proof))
 
 
 def _schema_of(recruits: list[Recruit], *, me: ParticipantId) -> dict[str, Any]:

@@ -230,7 +230,7 @@ class HubLink:
         try:
             return self._answer(request)
         except ConsiliumError as error:
-            body = canonical_bytes(error.as_record())  # type: ignore[arg-type]
+            body = canonical_bytes(error.as_record())
             return WireReply(status=error.http_status, body=body)
 
     async def _call(self, client: httpx.AsyncClient, target: str, document: Json) -> Any:

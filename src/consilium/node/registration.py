@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from consilium.dataspace.datasets import check_governance, find_dataset, register_dataset
+from consilium.dataspace.datasets import (
+    check_governance,
+    find_dataset,
+    list_datasets,
+    register_dataset,
+)
 from consilium.dataspace.policy import policy_of
 from consilium.dataspace.records import Terms
 from consilium.gate.plain import from_plain
 from consilium.kernel.canonical import Digest
 from consilium.kernel.clock import Clock
-from consilium.kernel.errors import StateError
+from consilium.kernel.errors import ConsiliumError, InputError, StateError
 from consilium.kernel.identifiers import OfferId, check_name, new_urn
 from consilium.ledger.database import Database
 from consilium.ledger.files import BlobStore
@@ -37,7 +45,7 @@ class Registration(BaseModel):
     schema_text: str = Field(alias="schema")
     schema_name: str = "schema"
     name: str
-    title: str = ""
+    title: str = Field(default="", max_length=400)
     governance: dict[str, Any]
     terms: dict[str, Any]
     public: bool = False
@@ -45,13 +53,24 @@ class Registration(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registrar:
-    """Takes datasets in at one node."""
+    """Takes datasets in at one node.
+
+    `workshop` is the folder where array files are made; `under_way` holds the
+    names that are being read just now.
+    """
 
     database: Database
     blobs: BlobStore
     clock: Clock
     workshop: Path
     recipes: Mapping[str, Digest]
+    under_way: set[str] = field(default_factory=set)
+    turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def tidy(self) -> None:
+        """Remove what an intake left behind when this node was killed; before any begins."""
+        for left in self.workshop.glob("*"):
+            shutil.rmtree(left, ignore_errors=True)
 
     def check(self, registration: Registration) -> Terms:
         """Check all that can be checked without opening the data; return the terms.
@@ -59,19 +78,21 @@ class Registrar:
         Raises
         ------
         InputError
-            `kernel.bad_name`, `dataspace.bad_governance`, `dataspace.bad_terms`, `gate.bad_order`.
+            `kernel.bad_name`, `node.path_not_whole`, `dataspace.bad_governance`,
+            `dataspace.bad_terms`.
         StateError
-            `dataspace.dataset_exists`.
+            `dataspace.dataset_exists`, `node.dataset_under_way`.
         """
+        name = check_name(registration.name)
+        if name in self.under_way:
+            raise StateError("node.dataset_under_way", name=name)
         with self.database.read() as connection:
-            if find_dataset(connection, check_name(registration.name)) is not None:
-                raise StateError("dataspace.dataset_exists", name=registration.name)
+            if find_dataset(connection, name) is not None:
+                raise StateError("dataspace.dataset_exists", name=name)
+        if not Path(registration.path).is_absolute():
+            raise InputError("node.path_not_whole")
         check_governance(registration.governance)
-        named = registration.terms.get("algorithms", [])
-        terms = from_plain(
-            Terms,
-            {**registration.terms, "algorithms": [self.recipes.get(one, one) for one in named]},
-        )
+        terms = self._read_terms(registration.terms)
         policy_of(terms, offer=OfferId(new_urn()))
         return terms
 
@@ -85,17 +106,73 @@ class Registrar:
         )
 
         def work(report: Report) -> dict[str, Any]:
-            self.workshop.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with tempfile.TemporaryDirectory(dir=self.workshop) as folder:
-                result = read_source(source, folder=Path(folder), report=report)
-                return self._register(registration, terms, result)
+            with self._claimed(registration.name), self._workroom() as folder:
+                result = read_source(source, folder=folder, report=report)
+                with self.turn, self._kept(result.arrays) as arrays:
+                    return self._register(registration, terms, result, arrays)
 
         return work
 
+    def _read_terms(self, record: Mapping[str, Any]) -> Terms:
+        """Read terms, with recipes by name turned into their digests."""
+        for name in record:
+            if name not in {item.name for item in fields(Terms)}:
+                raise InputError("dataspace.bad_terms", term=name[:80])
+        named = record.get("algorithms")
+        if isinstance(named, list):
+            found = [self.recipes.get(one, one) if isinstance(one, str) else one for one in named]
+            record = {**record, "algorithms": found}
+        try:
+            return from_plain(Terms, record)
+        except InputError as error:
+            raise InputError("dataspace.bad_terms", term=error.facts["field"]) from error
+
+    @contextmanager
+    def _claimed(self, name: str) -> Iterator[None]:
+        """Take a name for as long as its source is read."""
+        with self.turn:
+            if name in self.under_way:
+                raise StateError("node.dataset_under_way", name=name)
+            self.under_way.add(name)
+        try:
+            yield
+        finally:
+            self.under_way.discard(name)
+
+    @contextmanager
+    def _workroom(self) -> Iterator[Path]:
+        try:
+            self.workshop.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder = Path(tempfile.mkdtemp(dir=self.workshop))
+        except OSError as error:
+            reason = error.strerror or "refused"
+            raise StateError(
+                "ledger.cannot_write", place=str(self.workshop), reason=reason
+            ) from error
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _kept(self, file: Path) -> Iterator[Digest]:
+        """Keep an array file, unless what follows fails and no other dataset has the same."""
+        arrays = self.blobs.put_file(file)
+        try:
+            yield arrays
+        except ConsiliumError:
+            with self.database.read() as connection:
+                needed = any(one.arrays == arrays for one in list_datasets(connection))
+            if not needed:
+                place = self.blobs.path(arrays)
+                place.unlink()
+                with suppress(OSError):  # other files lie beside it
+                    place.parent.rmdir()
+            raise
+
     def _register(
-        self, registration: Registration, terms: Terms, result: IntakeResult
+        self, registration: Registration, terms: Terms, result: IntakeResult, arrays: Digest
     ) -> dict[str, Any]:
-        arrays = self.blobs.put_file(result.arrays)
         with self.database.write() as tx:
             dataset = register_dataset(
                 tx,

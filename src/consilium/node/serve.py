@@ -177,19 +177,21 @@ def _build(
             entry.identity.participant: entry.identity.title for entry in directory.list_entries()
         },
     )
+    registrar = Registrar(
+        database=ground.database,
+        blobs=blobs,
+        clock=ground.clock,
+        workshop=home / "intake",
+        recipes=recipes.digests,
+    )
+    registrar.tidy()
     return Rooms(
         membership=ground.membership,
         connector=connector,
         directory=directory,
         link=link,
         engine=engine.child,
-        registrar=Registrar(
-            database=ground.database,
-            blobs=blobs,
-            clock=ground.clock,
-            workshop=home / "intake",
-            recipes=recipes.digests,
-        ),
+        registrar=registrar,
         leading=Leading(office),
         tasks=Tasks(),
     )

@@ -47,6 +47,8 @@ def load_node_settings(home: Path, *, environment: Mapping[str, str]) -> NodeSet
     table = tomllib.loads((home / FILE).read_text(encoding="utf-8")).get(SECTION, {})
     kinds = {item.name: item.type for item in fields(NodeSettings)}
     values: dict[str, Any] = {}
+    if not isinstance(table, dict):
+        raise InputError("node.bad_setting", key=SECTION, source=str(home / FILE))
     for key, value in table.items():
         values[key] = _read(key, value, kinds=kinds, source=str(home / FILE))
     for name, value in environment.items():

@@ -17,6 +17,8 @@ from consilium.kernel.identifiers import new_urn
 
 LOG = logging.getLogger(__name__)
 KEPT = 200
+"""Tasks that are remembered, running ones besides."""
+RUNNING = "running"
 
 Report = Callable[[dict[str, Any]], None]
 Work = Callable[[Report], dict[str, Any]]
@@ -28,7 +30,7 @@ class Task:
 
     id: str
     kind: str
-    state: str = "running"
+    state: str = RUNNING
     progress: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
@@ -51,7 +53,8 @@ class Tasks:
         with self._lock:
             self._tasks[task.id] = task
             for old in list(self._tasks)[:-KEPT]:
-                del self._tasks[old]
+                if self._tasks[old].state != RUNNING:
+                    del self._tasks[old]
         threading.Thread(target=_run, args=(task, work), name=kind, daemon=True).start()
         return task
 

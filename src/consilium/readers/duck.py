@@ -24,7 +24,7 @@ from consilium.readers.records import Progress
 WATCH_S = 0.5
 
 
-class Session:
+class BoundedDuckDB:
     """A DuckDB database on disk that dies with its folder.
 
     Parameters

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from consilium.kernel.errors import ConsiliumError, InputError, StateError
 from consilium.ledger.files import digest_file
 from consilium.readers.arrays import Chunk, write_arrays
-from consilium.readers.duck import Session
+from consilium.readers.duck import BoundedDuckDB
 from consilium.readers.quality import Columns, Sides, check_counts, compare_columns, make_report
 from consilium.readers.records import Counts, IntakeRequest, IntakeResult, Progress
 from consilium.readers.schema import Schema
@@ -65,10 +65,10 @@ def take_in(request: IntakeRequest, *, progress: Progress) -> IntakeResult:
         # 2.
         before = _stamp(request.source)
         scan = scan_source(request.source, schema.source, progress=progress)
-        session = Session(
+        duck = BoundedDuckDB(
             work, source=request.source, memory_mb=request.memory_mb, progress=progress
         )
-        with closing(Staging(session, schema)) as staging:
+        with closing(Staging(duck, schema)) as staging:
             # 3.
             columns, broken = _stage(request.source, schema, scan, staging=staging, work=work)
             # 4.

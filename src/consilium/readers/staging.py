@@ -14,7 +14,7 @@ import numpy as np
 
 from consilium.kernel.errors import InputError, StateError
 from consilium.readers.arrays import Chunk
-from consilium.readers.duck import Session, quote_name, quote_text
+from consilium.readers.duck import BoundedDuckDB, quote_name, quote_text
 from consilium.readers.expressions import COMPLETE, FATES, STATES, fates_query, staged_query
 from consilium.readers.records import Counts
 from consilium.readers.schema import Schema
@@ -46,7 +46,7 @@ class Staging:
 
     Parameters
     ----------
-    session : Session
+    duck : BoundedDuckDB
         Where they are kept.
     schema : Schema
     fields_at_once : int, optional
@@ -54,9 +54,9 @@ class Staging:
     """
 
     def __init__(
-        self, session: Session, schema: Schema, *, fields_at_once: int = FIELDS_AT_ONCE
+        self, duck: BoundedDuckDB, schema: Schema, *, fields_at_once: int = FIELDS_AT_ONCE
     ) -> None:
-        self._session = session
+        self._duck = duck
         self._schema = schema
         # The label comes first: the first table decides on it.
         order = sorted(range(len(schema.fields)), key=self._is_not_label)
@@ -68,7 +68,7 @@ class Staging:
 
     def close(self) -> None:
         """Let go of memory."""
-        self._session.close()
+        self._duck.close()
 
     def load_csv(self, path: Path, columns: list[str]) -> int:
         """Stage a UTF-8 text table; return how many lines did not fit its columns.
@@ -90,10 +90,10 @@ class Staging:
         self._stage(table, cells, code="readers.broken_table")
         # A quotation mark that never closes swallows all that follows as one cell.
         quotes = "SELECT min(line) FROM reject_errors WHERE error_type = 'UNQUOTED VALUE'"
-        line = self._session.ask(quotes)[0][0]
+        line = self._duck.ask(quotes)[0][0]
         if line is not None:
             raise InputError("readers.broken_quote", line=int(line))
-        return int(self._session.ask("SELECT count(DISTINCT line) FROM reject_errors")[0][0])
+        return int(self._duck.ask("SELECT count(DISTINCT line) FROM reject_errors")[0][0])
 
     def parquet_columns(self, path: Path, *, file: str) -> dict[str, str]:
         """Return a Parquet file's columns with their types.
@@ -104,7 +104,7 @@ class Staging:
             `readers.bad_parquet`.
         """
         query = f"SELECT * FROM read_parquet({quote_text(str(path))})"  # noqa: S608 (quoted)
-        return self._session.describe(query, code="readers.bad_parquet", file=file)
+        return self._duck.describe(query, code="readers.bad_parquet", file=file)
 
     def load_parquet(self, path: Path, kinds: Mapping[str, str], *, file: str) -> None:
         """Stage a Parquet file, each cell as text, NaN as missing."""
@@ -119,15 +119,13 @@ class Staging:
 
     def count(self, *, broken: int) -> Counts:
         """Count what the tables hold."""
-        fates = dict(self._session.ask("SELECT fate, count(*) FROM fates GROUP BY fate"))
-        positives = self._session.ask("SELECT count(*) FROM fates WHERE fate = 0 AND y = 1")
-        distinct = self._session.ask(
-            "SELECT count(*) FROM (SELECT whole FROM fates GROUP BY whole)"
-        )
+        fates = dict(self._duck.ask("SELECT fate, count(*) FROM fates GROUP BY fate"))
+        positives = self._duck.ask("SELECT count(*) FROM fates WHERE fate = 0 AND y = 1")
+        distinct = self._duck.ask("SELECT count(*) FROM (SELECT whole FROM fates GROUP BY whole)")
         complete = int(fates.get(COMPLETE, 0))
         patients = [(complete, 0, 0)]
         if self._schema.patient:
-            patients = self._session.ask(
+            patients = self._duck.ask(
                 "SELECT count(*) FILTER (is_first), count(*) FILTER (is_first AND repeated), "
                 "count(*) FILTER (repeated) FROM numbered"
             )
@@ -151,7 +149,7 @@ class Staging:
         step = max(1, CELLS // len(self._features))
         for start in range(0, rows, step):
             within = f"WHERE rowid >= {start} AND rowid < {start + step} ORDER BY rowid"
-            fates = self._session.columns(f"SELECT fate, y FROM fates {within}")  # noqa: S608 (own names)
+            fates = self._duck.columns(f"SELECT fate, y FROM fates {within}")  # noqa: S608 (own names)
             kept = fates["fate"] == COMPLETE
             x = np.empty((int(kept.sum()), len(self._features)))
             for batch, places in enumerate(self._batches):
@@ -159,13 +157,13 @@ class Staging:
                 if wanted:
                     names = ", ".join(f"v{place}" for place in wanted)
                     query = f"SELECT {names} FROM staged_{batch} {within}"  # noqa: S608 (own names)
-                    found = self._session.columns(query)
+                    found = self._duck.columns(query)
                     for place in wanted:
                         x[:, self._features.index(place)] = found[f"v{place}"][kept]
             group = None
             if self._schema.patient:
                 query = f"SELECT number FROM numbered {within.replace('rowid', 'place')}"  # noqa: S608 (own names)
-                group = self._session.columns(query)["number"].astype(np.int64)
+                group = self._duck.columns(query)["number"].astype(np.int64)
             yield Chunk(x=x, y=fates["y"][kept].astype(np.int8), group=group)
 
     def _stage(self, table: str, cells: Mapping[str, str], *, code: str, **facts: object) -> None:
@@ -173,16 +171,16 @@ class Staging:
         for batch, places in enumerate(self._batches):
             query = staged_query(self._schema, places, table=table, cells=cells, first=batch == 0)
             create = f"CREATE TABLE staged_{batch} AS {query}"
-            self._session.run(create, step="reading", code=code, **facts)
+            self._duck.run(create, step="reading", code=code, **facts)
         tables = [f"staged_{batch}" for batch in range(len(self._batches))]
-        sizes = {self._session.ask(f"SELECT count(*) FROM {one}")[0][0] for one in tables}  # noqa: S608 (own names)
+        sizes = {self._duck.ask(f"SELECT count(*) FROM {one}")[0][0] for one in tables}  # noqa: S608 (own names)
         if len(sizes) > 1:  # tables are joined by position, so they must be alike
             raise StateError("readers.intake_failed", kind="position")
-        self._session.run(
+        self._duck.run(
             f"CREATE TABLE fates AS {fates_query(tables)}", step="counting", code=code, **facts
         )
         if self._schema.patient:
-            self._session.run(NUMBERING, step="counting", code=code, **facts)
+            self._duck.run(NUMBERING, step="counting", code=code, **facts)
 
     def _count_states(self) -> dict[str, dict[str, int]]:
         found: dict[str, dict[str, int]] = {}
@@ -192,7 +190,7 @@ class Staging:
                 for place in places
                 for state in STATES.values()
             ]
-            counts = iter(self._session.ask(f"SELECT {', '.join(asked)} FROM staged_{batch}")[0])  # noqa: S608 (own names)
+            counts = iter(self._duck.ask(f"SELECT {', '.join(asked)} FROM staged_{batch}")[0])  # noqa: S608 (own names)
             for place in places:
                 found[self._schema.fields[place].name] = {
                     name: int(next(counts)) for name in STATES

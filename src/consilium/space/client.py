@@ -274,6 +274,13 @@ class Evidence:
         """Return the signed checkpoint over the whole log."""
         return str(self._wire.get("/evidence/checkpoint")["checkpoint"])
 
+    def witnessed(self, participant: str) -> str | None:
+        """Return the last checkpoint that a hub received of a member; None if it has none."""
+        try:
+            return str(self._wire.get(f"/witness/{participant}")["checkpoint"])
+        except NotFoundError:
+            return None
+
     def verify(self, *, checkpoint: str | None = None) -> Verdict:
         """Prove the log offline, from its files; the node need not run."""
         return verify_home(self._wire.home, checkpoint=checkpoint)

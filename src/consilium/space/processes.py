@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from consilium.hub.init import init_hub
+from consilium.hub.settings import FILE, load_settings
 from consilium.kernel.clock import SystemClock
 from consilium.kernel.errors import PeerError, StateError
 from consilium.node.join import join_hub
 from consilium.space.children import Child, Children, last_lines
 from consilium.space.home import hub_home, node_home, pick_ports, prepare_home
-from consilium.space.plans import HUB_NAME, SpacePlan
+from consilium.space.plans import HUB_NAME, HubPlan, SpacePlan
 from consilium.space.spacefile import check_files
 from consilium.space.watch import Stage, Watch, silent
 from consilium.space.wire import Wire, is_served
@@ -168,8 +169,11 @@ def _bring_up(
 
 
 def _make_hub(plan: SpacePlan, home: Path) -> None:
+    """Make the hub's folder; one from an earlier run keeps its ports, which must be free."""
     folder = hub_home(home)
-    if (folder / "hub.toml").exists():
+    if (folder / FILE).exists():
+        made = load_settings(folder, environment={}).hub
+        pick_ports(HubPlan(host=made.listen, port=made.port, engine_port=made.engine_port))
         return
     port, engine_port = pick_ports(plan.hub)
     init_hub(

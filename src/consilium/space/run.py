@@ -7,6 +7,7 @@ data are public, the verdict over all members' evidence, and the report.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from typing import Any
 
 from consilium.kernel.clock import Clock, SystemClock, write_time
 from consilium.kernel.errors import ConsiliumError, NotFoundError
+from consilium.kernel.identifiers import ParticipantId
 from consilium.kernel.version import __version__
 from consilium.ledger.files import write_atomic
 from consilium.space.client import Client
@@ -28,6 +30,7 @@ from consilium.space.record import EvidenceVerdict, ResultRecord
 from consilium.space.report import EvidenceLine, Member, Story, TermsLine, render_report
 from consilium.space.watch import Stage, Watch, silent
 
+LOG = logging.getLogger(__name__)
 RESULTS = "results"
 """Folder of a space home that holds records and reports."""
 AT_ONCE = 4
@@ -198,18 +201,30 @@ def _recipes_on(space: RunningSpace, member: str, dataset: str) -> set[str]:
 
 
 def _prove(space: RunningSpace, name: str) -> EvidenceLine:
-    home = node_home(space.home, name)
+    """Prove one log, against the checkpoint that the hub received last where there is one."""
     member = space.plan.id_of(name)
+    checkpoint = _ask_witness(space, member)
     try:
-        verdict = verify_home(home)
+        verdict = verify_home(node_home(space.home, name), checkpoint=checkpoint)
     except ConsiliumError as error:
         return EvidenceLine(member=member, entries=0, verified=False, reason=error.code)
     return EvidenceLine(
         member=member,
         entries=verdict.entries,
         verified=verdict.verified,
+        witnessed=checkpoint is not None,
         reason=verdict.reason_code or "",
     )
+
+
+def _ask_witness(space: RunningSpace, member: ParticipantId) -> str | None:
+    """Ask the hub for a member's last checkpoint; a hub that has none proves nothing false."""
+    try:
+        with Client(space.wire(HUB_NAME)) as hub:
+            return hub.evidence.witnessed(member)
+    except ConsiliumError as error:
+        LOG.info("no checkpoint of %s from the hub: %s", member, error.code)
+        return None
 
 
 def _terms_lines(client: Client, members: set[str]) -> tuple[TermsLine, ...]:

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import httpx
 
-from consilium.kernel.errors import PeerError, error_from_record
+from consilium.kernel.errors import NotFoundError, PeerError, error_from_record
 
 ANSWER_TIMEOUT_S = 60.0
 """A catalogue or an agreement asks other hospitals first, so answers may take a while."""
@@ -114,6 +114,8 @@ class Wire:
             return record
         if isinstance(record, dict) and "code" in record:
             raise error_from_record(record)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            raise NotFoundError("space.no_route", home=str(self.home), path=path)
         raise PeerError(
             "space.bad_answer", home=str(self.home), path=path, status=answer.status_code
         )

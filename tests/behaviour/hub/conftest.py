@@ -8,25 +8,29 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from hub_rehearsal import Hub, Node, Rehearsal, SignerProcess
+from hub_rehearsal import Hub, Node, Rehearsal
 
 
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node]]:
-    """Two hospitals for tests that disturb neither hub nor link."""
-    found = Rehearsal(tmp_path_factory.mktemp("pair"))
-    yield found.pair()
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def open_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    """A hub with its signer, for hospitals of all sorts to join."""
+@pytest.fixture(scope="session")
+def open_space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
+    """A space with hub and signer, for all tests that leave it as it was."""
     found = Rehearsal(tmp_path_factory.mktemp("open"))
-    hub = found.hub()
+    found.hub()
     found.signer()
-    yield hub
+    yield found
     found.close()
+
+
+@pytest.fixture(scope="session")
+def open_hub(open_space: Rehearsal) -> Hub:
+    return open_space.hubs[0]
+
+
+@pytest.fixture(scope="session")
+def pair(open_space: Rehearsal, open_hub: Hub) -> tuple[Node, Node]:
+    """Two hospitals; the first only asks, the second is there to answer."""
+    north = open_space.node(open_space.join(open_hub, "north", "北方医院"))
+    return north, open_space.node(open_space.join(open_hub, "south", "南方医院")).start()
 
 
 @pytest.fixture
@@ -44,29 +48,7 @@ def asked(pair: tuple[Node, Node]) -> Node:
 
 @pytest.fixture
 def rehearsal(tmp_path: Path) -> Iterator[Rehearsal]:
+    """A space of one's own, for tests that disturb it."""
     found = Rehearsal(tmp_path)
     yield found
     found.close()
-
-
-@pytest.fixture
-def hub(rehearsal: Rehearsal) -> Hub:
-    return rehearsal.hub()
-
-
-@pytest.fixture
-def signer(rehearsal: Rehearsal, hub: Hub) -> SignerProcess:
-    assert hub.home.exists()
-    return rehearsal.signer()
-
-
-@pytest.fixture
-def north(rehearsal: Rehearsal, hub: Hub, signer: SignerProcess) -> Node:
-    assert signer.process.poll() is None
-    return rehearsal.node(rehearsal.join(hub, "north", "北方医院"))
-
-
-@pytest.fixture
-def south(rehearsal: Rehearsal, hub: Hub, signer: SignerProcess) -> Node:
-    assert signer.process.poll() is None
-    return rehearsal.node(rehearsal.join(hub, "south", "南方医院"))

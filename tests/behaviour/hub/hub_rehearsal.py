@@ -189,9 +189,7 @@ class Hub:
 class Node:
     """One hospital: joined, linked, and answering what it is asked."""
 
-    def __init__(
-        self, home: Path, *, answer: Callable[[WireRequest], WireReply] | None = None
-    ) -> None:
+    def __init__(self, home: Path) -> None:
         self.home = home
         self.membership: Membership = load_membership(home)
         self.keys = KeyFolder(home / KEYS)
@@ -200,7 +198,6 @@ class Node:
         self.received: list[WireRequest] = []
         self.renewals: list[float] = []
         self._guard = ReplayGuard()
-        self._answer = answer or self.answer
         self._compose()
 
     def _compose(self) -> None:
@@ -218,7 +215,7 @@ class Node:
             clock=CLOCK,
         )
         self.transport: LocalTransport
-        self.transport, self._client = make_transport(caller, trust=trust, answer=self._answer)
+        self.transport, self._client = make_transport(caller, trust=trust, answer=self.answer)
         renewal = Renewal(
             self.membership,
             self.keys,
@@ -230,7 +227,7 @@ class Node:
         self.link = HubLink(
             caller,
             trust=trust,
-            answer=self._answer,
+            answer=self.answer,
             renewal=renewal,
             checkpoint=self.database.evidence.checkpoint,
             hub=self.hub,
@@ -284,13 +281,13 @@ class Rehearsal:
     folder: Path
 
     def __post_init__(self) -> None:
-        self._hubs: list[Hub] = []
+        self.hubs: list[Hub] = []
         self._signers: list[SignerProcess] = []
         self._nodes: list[Node] = []
 
     def hub(self, **others: Any) -> Hub:
         found = Hub(self.folder / "hub", **others)
-        self._hubs.append(found)
+        self.hubs.append(found)
         return found
 
     def signer(self) -> SignerProcess:
@@ -299,20 +296,13 @@ class Rehearsal:
         self._signers.append(found)
         return found
 
-    def pair(self) -> tuple[Node, Node]:
-        """Give two hospitals that have joined; the second answers."""
-        hub = self.hub()
-        self.signer()
-        north = self.node(self.join(hub, "north", "北方医院"))
-        return north, self.node(self.join(hub, "south", "南方医院")).start()
-
     def join(self, hub: Hub, name: str, title: str = "天坛医院") -> Path:
         home = self.folder / name
         join_hub(home, hub.mint(name, title), clock=CLOCK)
         return home
 
-    def node(self, home: Path, **others: Any) -> Node:
-        found = Node(home, **others)
+    def node(self, home: Path) -> Node:
+        found = Node(home)
         self._nodes.append(found)
         return found
 
@@ -320,7 +310,7 @@ class Rehearsal:
         with ExitStack() as stack:
             for signer in self._signers:
                 stack.callback(signer.stop)
-            for hub in self._hubs:
+            for hub in self.hubs:
                 stack.callback(hub.stop)
             for node in self._nodes:
                 stack.callback(node.stop)

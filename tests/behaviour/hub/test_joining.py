@@ -16,6 +16,7 @@ from hub_rehearsal import CLOCK, Hub, Node, Rehearsal, free_port, raw
 from consilium.hub.init import init_hub
 from consilium.hub.signer import FOLDER
 from consilium.hub.signer_socket import SIGN_SOCKET, AdminClient, SignClient, call_signer
+from consilium.kernel.canonical import Digest
 from consilium.kernel.errors import (
     ConsiliumError,
     DeniedError,
@@ -96,15 +97,15 @@ def test_an_expired_token_is_refused_here_and_there(tmp_path: Path, open_hub: Hu
 
 def test_a_token_is_refused_for_another_members_name(tmp_path: Path, open_hub: Hub) -> None:
     token = read_token(open_hub.mint("modest"))
-    for change in ({"member": "famous"}, {"member": "hub"}):
-        error = refused(tmp_path / "node", replace(token, **change).as_text())
+    for name in ("famous", "hub"):
+        error = refused(tmp_path / "node", replace(token, member=name).as_text())
         assert error.code == "hub.token_other_member"
     join_hub(tmp_path / "node", token.as_text(), clock=CLOCK)
 
 
 def test_a_hub_with_another_root_key_is_refused(tmp_path: Path, open_hub: Hub) -> None:
     token = read_token(open_hub.mint("careful"))
-    wrong = replace(token, fingerprint="sha256:" + "0" * 64)
+    wrong = replace(token, fingerprint=Digest("sha256:" + "0" * 64))
     error = refused(tmp_path / "node", wrong.as_text())
     assert isinstance(error, IntegrityError)
     assert error.code == "link.wrong_fingerprint"

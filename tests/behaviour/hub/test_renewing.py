@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import ssl
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hub_rehearsal import CLOCK, Node, Rehearsal, wait_for
+from hub_rehearsal import CLOCK, Hub, Node, Rehearsal, SignerProcess, wait_for
 
 from consilium.hub.authority import Kind
+from consilium.hub.init import init_hub
 from consilium.hub.signer import FOLDER
 from consilium.hub.signer_socket import AdminClient, SignClient
 from consilium.kernel.clock import write_time
 from consilium.kernel.errors import DeniedError, IntegrityError, NotFoundError
 from consilium.ledger.certificates import create_rsa_key, load_certificate, request_certificate
-from consilium.ledger.database import open_database
 from consilium.ledger.jointokens import RENEWAL
 from consilium.ledger.keys import SigningKey
 from consilium.ledger.statements import sign_statement
@@ -38,6 +40,7 @@ def test_everything_renews_itself_and_messages_go_on(rehearsal: Rehearsal) -> No
     rehearsal.signer()
     north = rehearsal.node(rehearsal.join(hub, "north")).start()
     south = rehearsal.node(rehearsal.join(hub, "south")).start()
+    sleeper = rehearsal.node(rehearsal.join(hub, "sleeper"))
     first = load_certificate(south.keys.path / "engine.crt")
     key = (south.keys.path / "engine.key").read_bytes()
     ends = time.monotonic() + 8
@@ -57,19 +60,13 @@ def test_everything_renews_itself_and_messages_go_on(rehearsal: Rehearsal) -> No
     }
     shown = ssl.get_server_certificate(("localhost", hub.settings.hub.port))
     assert shown == (hub.home / "keys" / "https.crt").read_text()
-
-
-def test_a_node_that_was_off_for_long_renews_at_its_next_start(rehearsal: Rehearsal) -> None:
-    hub = rehearsal.hub(**{"signer.participant_hours": SECONDS, "signer.site_hours": SECONDS})
-    rehearsal.signer()
-    home = rehearsal.join(hub, "north")
-    time.sleep(1.2)
-    node = rehearsal.node(home)
+    # A node that was off for longer than its certificate lived comes back by itself.
     with pytest.raises(DeniedError) as caught:
-        node.hub.call("GET", "/members")
+        sleeper.hub.call("GET", "/members")
     assert caught.value.code == "hub.member_lapsed"
-    node.renewal.renew()
-    node.hub.call("GET", "/members")
+    sleeper.link.start()
+    wait_for(lambda: sleeper.renewals)
+    sleeper.hub.call("GET", "/members")
 
 
 def test_renewal_needs_the_old_key(asker: Node, tmp_path: Path) -> None:
@@ -84,72 +81,6 @@ def test_renewal_needs_the_old_key(asker: Node, tmp_path: Path) -> None:
     with pytest.raises(IntegrityError) as caught:
         asker.hub.call("POST", "/renew", {"statement": statement}, signed=False)
     assert caught.value.code == "ledger.bad_signature"
-
-
-def test_an_operator_revokes_a_member_and_it_falls_silent(rehearsal: Rehearsal) -> None:
-    hub = rehearsal.hub()
-    rehearsal.signer()
-    north = rehearsal.node(rehearsal.join(hub, "north"))
-    south = rehearsal.node(rehearsal.join(hub, "south"))
-    assert north.directory.key_of(south.me) == south.key.public
-    AdminClient(hub.home / FOLDER).revoke("south", reason="left the space")
-    hub.upkeep.run_once()
-    for attempt in (lambda: south.hub.call("GET", "/members"), south.renewal.renew):
-        with pytest.raises(DeniedError) as caught:
-            attempt()
-        assert caught.value.code == "hub.member_revoked"
-    north.directory._fetched = float("-inf")
-    with pytest.raises(DeniedError) as refused:
-        north.directory.key_of(south.me)
-    assert refused.value.code == "link.participant_revoked"
-    kinds = [entry.kind for entry in hub.database.evidence.entries(subject=south.me)]
-    assert kinds == ["member.joined", "member.revoked"]
-
-
-def test_every_act_of_the_signer_is_in_its_own_log(rehearsal: Rehearsal) -> None:
-    hub = rehearsal.hub()
-    signer = rehearsal.signer()
-    node = rehearsal.node(rehearsal.join(hub, "north"))
-    time.sleep(0.01)
-    node.renewal.renew()
-    AdminClient(hub.home / FOLDER).revoke("north", reason="left")
-    signer.stop()
-    folder = hub.home / FOLDER
-    database = open_database(
-        f"sqlite:///{folder / 'signer.db'}",
-        key=SigningKey.load(folder / "log.key"),
-        clock=CLOCK,
-        origin="did:web:glioma:signer",
-    )
-    kinds = [entry.kind for entry in database.evidence.entries()]
-    database.close()
-    assert kinds[:4] == ["signer.issued"] * 4
-    assert kinds[4:] == ["signer.minted", "signer.admitted", "signer.renewed", "signer.revoked"]
-
-
-def test_a_changed_key_waits_for_a_person(rehearsal: Rehearsal) -> None:
-    """South loses its disk, is revoked and joins anew; north does not take that as given."""
-    hub = rehearsal.hub()
-    rehearsal.signer()
-    north = rehearsal.node(rehearsal.join(hub, "north"))
-    old = rehearsal.node(rehearsal.join(hub, "south"))
-    assert north.directory.key_of(old.me) == old.key.public
-    AdminClient(hub.home / FOLDER).revoke("south", reason="disk lost")
-    hub.upkeep.run_once()
-    old.home.rename(old.home.with_name("lost"))
-    new = rehearsal.node(rehearsal.join(hub, "south"))
-    assert new.key.public != old.key.public
-    north.directory._fetched = float("-inf")
-    for _ in range(2):
-        with pytest.raises(IntegrityError) as caught:
-            north.directory.key_of(new.me)
-        assert caught.value.code == "link.key_changed"
-        north.stop()
-        north = rehearsal.node(north.home)
-    north.directory.accept_key(new.me, new.key.public.fingerprint)
-    assert north.directory.key_of(new.me) == new.key.public
-    pins = north.database.evidence.entries(kind="participant.pinned", subject=new.me)
-    assert [pin.facts["accepted"] for pin in pins] == [False, True]
 
 
 def test_who_is_not_listed_is_unknown(asker: Node) -> None:
@@ -174,19 +105,68 @@ def test_the_hub_witnesses_the_evidence_of_its_members(asked: Node) -> None:
     assert kept["checkpoint"] == asked.database.evidence.checkpoint()
 
 
-def test_a_signer_ends_with_whoever_started_it(rehearsal: Rehearsal) -> None:
-    hub = rehearsal.hub()
+def test_an_operator_revokes_a_member_and_it_falls_silent(
+    open_space: Rehearsal, open_hub: Hub, asker: Node
+) -> None:
+    """It then joins anew with other keys, which others do not take as given."""
+    old = open_space.node(open_space.join(open_hub, "phoenix"))
+    assert asker.directory.key_of(old.me) == old.key.public
+    old.renewal.renew()
+    AdminClient(open_hub.home / FOLDER).revoke("phoenix", reason="its disk was lost")
+    open_hub.upkeep.run_once()
+    for attempt in (lambda: old.hub.call("GET", "/members"), old.renewal.renew):
+        with pytest.raises(DeniedError) as caught:
+            attempt()
+        assert caught.value.code == "hub.member_revoked"
+    asker.directory._fetched = float("-inf")
+    with pytest.raises(DeniedError) as refused:
+        asker.directory.key_of(old.me)
+    assert refused.value.code == "link.participant_revoked"
+
+    old.home.rename(old.home.with_name("lost"))
+    new = open_space.node(open_space.join(open_hub, "phoenix"))
+    assert new.key.public != old.key.public
+    asker.directory._fetched = float("-inf")
+    with pytest.raises(IntegrityError) as changed:
+        asker.directory.key_of(new.me)
+    assert changed.value.code == "link.key_changed"
+    asker.directory.accept_key(new.me, new.key.public.fingerprint)
+    assert asker.directory.key_of(new.me) == new.key.public
+    pins = asker.database.evidence.entries(kind="participant.pinned", subject=new.me)
+    assert [pin.facts["accepted"] for pin in pins] == [False, True]
+
+    kinds = [entry.kind for entry in open_hub.database.evidence.entries(subject=new.me)]
+    assert kinds == ["member.joined", "member.renewed", "member.revoked", "member.joined"]
+    assert _signers_log(open_hub, new.me) == [
+        "signer.minted",
+        "signer.admitted",
+        "signer.renewed",
+        "signer.revoked",
+        "signer.minted",
+        "signer.admitted",
+    ]
+
+
+def test_a_signer_ends_as_told_or_with_whoever_started_it(tmp_path: Path) -> None:
+    home = tmp_path / "hub"
+    init_hub(home, space="glioma", title="胶质瘤空间", host="localhost", clock=CLOCK)
+    sign = home / FOLDER / "sign.sock"
+    signer = SignerProcess(home)
+    assert SignClient(home / FOLDER).list_standing() == {}
+    signer.process.send_signal(signal.SIGINT)
+    assert signer.process.wait(10) == 0
+    signer.stop()
+    assert list((home / FOLDER).glob("*.sock")) == []
     code = (
         "import subprocess, sys, time\n"
         f"child = subprocess.Popen([{sys.executable!r}, '-m', 'consilium.hub.signer', "
-        f"{str(hub.home)!r}, '--with-parent'], stdin=subprocess.PIPE)\n"
+        f"{str(home)!r}, '--with-parent'], stdin=subprocess.PIPE)\n"
         "print(child.pid, flush=True)\n"
         "time.sleep(60)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
-    sign = hub.home / FOLDER / "sign.sock"
     wait_for(sign.exists)
     parent.kill()
     parent.wait()
@@ -195,14 +175,13 @@ def test_a_signer_ends_with_whoever_started_it(rehearsal: Rehearsal) -> None:
     wait_for(lambda: not Path(f"/proc/{child}/cmdline").exists() or _is_dead(child))
 
 
-def test_a_signer_that_is_told_to_end_leaves_no_socket(rehearsal: Rehearsal) -> None:
-    hub = rehearsal.hub()
-    signer = rehearsal.signer()
-    assert SignClient(hub.home / FOLDER).list_standing() == {}
-    signer.process.send_signal(signal.SIGINT)
-    assert signer.process.wait(10) == 0
-    left = {path.name for path in (hub.home / FOLDER).glob("*.sock")}
-    assert left == set()
+def _signers_log(hub: Hub, subject: str) -> list[str]:
+    """Read the signer's own evidence while it runs."""
+    with closing(sqlite3.connect(hub.home / FOLDER / "signer.db")) as connection:
+        rows = connection.execute(
+            "SELECT kind FROM evidence WHERE subject = ? ORDER BY seq", (subject,)
+        )
+        return [row[0] for row in rows]
 
 
 def _is_dead(process: int) -> bool:

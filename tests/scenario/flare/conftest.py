@@ -231,6 +231,17 @@ def family(child: SupervisedChild) -> list[psutil.Process]:
     return [parent, *parent.children(recursive=True)]
 
 
+def all_gone(processes: list[psutil.Process]) -> bool:
+    """Say whether processes have ended; those that nobody has buried yet count as ended."""
+    for process in processes:
+        try:
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                return False
+        except psutil.NoSuchProcess:
+            continue
+    return True
+
+
 class EngineSpace:
     """A hub's engine and some sites on this machine's loopback."""
 

@@ -17,12 +17,13 @@ from consilium.federation.flare.processes import SupervisedChild
 from consilium.federation.folder import SegmentFolder
 from consilium.federation.ports import EngineStatus
 
-from .conftest import EngineSpace, family, wait_until
+from .conftest import EngineSpace, all_gone, family, wait_until
 
 pytestmark = pytest.mark.scenario
 MakeSpace = Callable[..., EngineSpace]
 
 LONGEST_GAP_S = 12.0
+LONGEST_END_S = 2.0
 HELD = 2
 
 
@@ -117,9 +118,7 @@ def test_after_a_kill_at_the_hub_the_study_goes_on_to_the_same_model(
     victims = family(space.server) if whole_server else [job_process(space.server)]
 
     victims[0].kill()
-    wait_until(
-        lambda: not any(process.is_running() for process in victims), within_s=3, what="its end"
-    )
+    wait_until(lambda: all_gone(victims), within_s=5, what="its end")
     hold.free.set()
     closed = len(folder.rounds())
     if whole_server:
@@ -175,9 +174,7 @@ def test_what_a_killed_hub_or_node_kept_is_gone_within_a_second_or_two(
 
         keeper.kill()
         keeper.wait()
-        wait_until(
-            lambda: not any(process.is_running() for process in below), within_s=2, what="its end"
-        )
+        wait_until(lambda: all_gone(below), within_s=LONGEST_END_S, what="their end")
         hold.free.set()
     finally:
         keeper.kill()

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.scenario
 MakeSpace = Callable[..., EngineSpace]
 
 LARGEST_OVERHEAD_S = 0.3
-LIFE = timedelta(seconds=25)
+LIFE = timedelta(seconds=20)
 
 
 def test_a_study_runs_from_its_order_to_its_final_model(make_space: MakeSpace) -> None:

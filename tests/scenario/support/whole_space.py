@@ -98,14 +98,14 @@ class StudyWatch:
         return [event for event in self.events if event["kind"] in kinds]
 
     def await_event(
-        self, kind: str, *, holds: Callable[[Mapping[str, Any]], bool] = bool, what: str = ""
+        self, kind: str, *, holds: Callable[[Mapping[str, Any]], bool] | None = None, what: str = ""
     ) -> Event:
         """Wait for an event whose facts hold, and return the first."""
         found: list[Event] = []
 
         def came() -> bool:
             self.look()
-            found[:] = [event for event in self.of(kind) if holds(event["facts"])]
+            found[:] = [event for event in self.of(kind) if not holds or holds(event["facts"])]
             if not found and self.state in {"COMPLETED", "FAILED", "STOPPED"}:
                 raise AssertionError(f"{what or kind} never came:\n{self.story()}")
             return bool(found)

@@ -17,6 +17,8 @@ WORD = "Zq9Xw7Kp"
 """Part of every patient id, and of every foreign cell written in Latin letters."""
 SIGN = "鳜鱼鸢尾"
 """Part of every name, note and foreign cell written in Chinese."""
+COLUMN = "鲲鹏别栏"
+"""Name of a column that the schema does not know; its steward may read it, nobody else."""
 FIGURE, BESIDE = 7391.246803571113, 61.70346890127745
 """Two neighbouring cells of one row."""
 
@@ -42,6 +44,7 @@ def planted() -> dict[str, set[bytes]]:
     return {
         "word": forms_of(WORD),
         "sign": forms_of(SIGN),
+        "column": forms_of(COLUMN),
         "figure as text": {b"7391.24", b"7391.25", b"7391,24", b"61.70346"},
         "figure as double": coats(struct.pack("<d", FIGURE)) | coats(struct.pack(">d", FIGURE)),
         "figures as floats": coats(struct.pack("<2f", BESIDE, FIGURE))
@@ -70,7 +73,7 @@ def coats(data: bytes) -> set[bytes]:
 
 
 def peel(data: bytes) -> bytes:
-    """Take every coat off: base64 within base64, and what is deflated. All layers, one after another."""
+    """Take every coat off, base64 within base64 and what is deflated; give all layers together."""
     return b"\n".join(_layers(data, _DEEPEST))
 
 
@@ -79,7 +82,9 @@ def _layers(data: bytes, depth: int) -> Iterator[bytes]:
     if depth == 0:
         return
     for run in _BASE64.finditer(data):
-        yield from _layers(_decoded(run.group()), depth - 1)
+        # A letter of what stands before may have been taken for the first digit.
+        for start in range(4):
+            yield from _layers(_decoded(run.group()[start:]), depth - 1)
     for inner in _inflated(data):
         yield from _layers(inner, depth - 1)
 
@@ -124,4 +129,5 @@ def figures_in(data: bytes, figures: npt.NDArray[np.float64]) -> set[float]:
 def _is_unlikely(figures: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Pick figures with so many digits that nobody writes them by chance."""
     tidy = np.array([float(f"{one:.6g}") for one in figures])
-    return np.isfinite(figures) & (tidy != figures)
+    unlikely: npt.NDArray[np.bool_] = np.isfinite(figures) & (tidy != figures)
+    return unlikely

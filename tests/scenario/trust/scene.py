@@ -20,7 +20,7 @@ from consilium.kernel.clock import SystemClock
 from consilium.kernel.errors import ConsiliumError
 from consilium.ledger.jointokens import read_token
 from consilium.node.join import join_hub
-from consilium.space.children import Children
+from consilium.space.children import Child, Children
 from consilium.space.client import Client
 from consilium.space.home import hub_home, node_home, pick_ports, prepare_home
 from consilium.space.plans import HUB_NAME, SpacePlan
@@ -30,7 +30,7 @@ from consilium.space.spacefile import read_space
 from consilium.space.watch import Stage, silent
 from consilium.space.wire import Wire
 
-from .canaries import BESIDE, FIGURE, SIGN, WORD
+from .canaries import BESIDE, COLUMN, FIGURE, SIGN, WORD
 from .recorder import HOST, Recorder, api_contexts, engine_contexts
 
 LEAD, OTHER = "north", "renhe"
@@ -150,7 +150,7 @@ def recorded_run(folder: Path) -> Iterator[Remains]:
     space = RunningSpace(plan=plan, home=home, children=children)
     with ExitStack() as stack:
         recorders: dict[str, tuple[Recorder, Recorder]] = {}
-        stack.callback(lambda: [each.close() for pair in recorders.values() for each in pair])
+        stack.callback(_close, recorders)
         with ExitStack() as running:
             running.callback(children.stop)
             ports = _found(space)
@@ -174,6 +174,12 @@ def recorded_run(folder: Path) -> Iterator[Remains]:
         )  # fmt: skip
 
 
+def _close(recorders: dict[str, tuple[Recorder, Recorder]]) -> None:
+    for pair in recorders.values():
+        for each in pair:
+            each.close()
+
+
 def write_source(folder: Path) -> None:
     """Write the space file, its schema, and one table for each hospital: UTF-8 and GBK."""
     (folder / "space.toml").write_text(SPACE, encoding="utf-8")
@@ -186,7 +192,7 @@ def write_source(folder: Path) -> None:
             writer.writerows(rows)
 
 
-def _rows(number: int) -> Iterator[dict[str, object]]:
+def _rows(number: int) -> Iterator[dict[str, str]]:
     chance = np.random.default_rng(number)
     for place in range(ROWS):
         age, marker = chance.normal(55, 9), abs(chance.normal(4000, 900))
@@ -199,7 +205,7 @@ def _rows(number: int) -> Iterator[dict[str, object]]:
             "lobe": ("额叶", "颞叶", "顶叶")[place % 3],
             "grade": "IV" if ill else "II",
             "note": f"{SIGN}: {WORD}, 复查",
-            f"来源{SIGN}": WORD,  # a column that the schema does not know
+            COLUMN: WORD,
         }
         if place < 4:
             row |= {"age": repr(BESIDE), "marker": repr(FIGURE)}
@@ -222,8 +228,7 @@ def _found(space: RunningSpace) -> tuple[int, int]:
         clock=SystemClock(),
         others={"hub.port": ports[0], "hub.engine_port": ports[1], "hub.listen": host},
     )
-    child = space.children.start(HUB_NAME, ["hub", "serve", str(hub_home(space.home))])
-    wait_until(lambda: _is_ready(space, HUB_NAME), what="hub", check=lambda: space.children.check(child))
+    _await_ready(space, space.children.start(HUB_NAME, ["hub", "serve", str(hub_home(space.home))]))
     return ports
 
 
@@ -244,16 +249,24 @@ def _join(space: RunningSpace, member: str, ports: tuple[int, int]) -> tuple[Rec
 
 
 def _serve_nodes(space: RunningSpace) -> None:
-    started = {
-        name: space.children.start(name, ["node", "serve", str(node_home(space.home, name))])
+    started = [
+        space.children.start(name, ["node", "serve", str(node_home(space.home, name))])
         for name in (LEAD, OTHER)
-    }
-    for name, child in started.items():
-        wait_until(
-            lambda name=name: _is_ready(space, name),  # type: ignore[misc]
-            what=name,
-            check=lambda child=child: space.children.check(child),  # type: ignore[misc]
-        )
+    ]
+    for child in started:
+        _await_ready(space, child)
+
+
+def _await_ready(space: RunningSpace, child: Child) -> None:
+    def is_ready() -> bool:
+        space.children.check(child)
+        try:
+            with Wire(node_home(space.home, child.name), timeout_s=5) as wire:
+                return bool(wire.get("/status").get("ready"))
+        except ConsiliumError:
+            return False
+
+    wait_until(is_ready, what=child.name)
 
 
 def _try_a_broken_table(space: RunningSpace, folder: Path) -> str:
@@ -293,12 +306,11 @@ def _snapshot(space: RunningSpace, member: str, folder: Path) -> Path:
 
 def _await_witness(space: RunningSpace, early: dict[str, Path]) -> None:
     """Wait until the hub has seen more of each log than there was before the study."""
-    for member, path in early.items():
-        before = entries_of(path)
-        wait_until(
-            lambda member=member, before=before: witnessed(space.home, space.plan, member)[0] > before,  # type: ignore[misc]
-            what=f"the witness of {member}",
-        )
+
+    def has_seen(member: str) -> bool:
+        return witnessed(space.home, space.plan, member)[0] > entries_of(early[member])
+
+    wait_until(lambda: all(has_seen(member) for member in early), what="the witness")
 
 
 def entries_of(database: Path) -> int:
@@ -335,25 +347,10 @@ def _bypasses(children: Children, ports: tuple[int, int]) -> list[str]:
     return found
 
 
-def _is_ready(space: RunningSpace, name: str) -> bool:
-    try:
-        with Wire(node_home(space.home, name), timeout_s=5) as wire:
-            return bool(wire.get("/status").get("ready"))
-    except ConsiliumError:
-        return False
-
-
-def wait_until(
-    condition: Callable[[], bool],
-    *,
-    what: str,
-    within_s: float = 90.0,
-    check: Callable[[], None] = lambda: None,
-) -> None:
-    """Wait for a condition; fail when it does not come, or at once when `check` does."""
+def wait_until(condition: Callable[[], bool], *, what: str, within_s: float = 90.0) -> None:
+    """Wait for a condition; fail when it does not come."""
     ends = time.monotonic() + within_s
     while not condition():
-        check()
         if time.monotonic() > ends:
             raise AssertionError(f"{what}: not within {within_s} s")
         time.sleep(0.05)

@@ -13,7 +13,7 @@ from consilium.cli import DEMO, NOUNS, build_app
 from consilium.cli.boundary import run_app
 
 VERBS = {
-    "hub": {"init", "serve", "token", "members", "status"},
+    "hub": {"init", "serve", "token", "members", "checkpoint", "status"},
     "node": {"join", "serve", "status"},
     "dataset": {"add", "list", "show"},
     "catalog": {"search"},

@@ -82,6 +82,7 @@ def test_kits_hold_exactly_the_files_that_flare_needs(kits: dict[str, Path]) -> 
 
 def test_every_file_belongs_to_its_user_alone(kits: dict[str, Path]) -> None:
     for kit in kits.values():
+        assert stat.S_IMODE(kit.stat().st_mode) == 0o700
         for name in files(kit):
             assert stat.S_IMODE((kit / name).stat().st_mode) == 0o600, name
 

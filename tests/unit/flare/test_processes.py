@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -14,7 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consilium.federation.flare.processes import SupervisedChild
+from consilium.federation.flare.kits import Credentials, EngineAddress, write_server_kit
+from consilium.federation.flare.processes import PORT_TAKEN, SupervisedChild, server_command
 
 LONG_S = 30.0
 
@@ -248,3 +250,26 @@ def test_a_process_with_threads_makes_no_helper() -> None:
         """
     )
     assert "engine.threads_before_fork" in said
+
+
+def test_a_server_whose_port_is_taken_says_so_at_once(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        credentials = Credentials(root=b"root", certificate=b"certificate", key=b"key")
+        address = EngineAddress(
+            host="localhost", port=other.getsockname()[1], project="space", server="engine.space"
+        )
+        write_server_kit(
+            tmp_path / "kit", address=address, credentials=credentials, submitter=tmp_path
+        )
+        ran = subprocess.run(
+            server_command(tmp_path / "kit"),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    assert ran.returncode == PORT_TAKEN
+    assert "is taken by another process" in ran.stderr

@@ -296,3 +296,4 @@ def test_a_site_that_is_back_can_be_called_dead_again() -> None:
 def test_an_unknown_request_is_answered_with_an_error(tmp_path: Path) -> None:
     control = HubControl(str(tmp_path / "c.sock"), str(tmp_path))
     assert control.answer({"call": "shutdown"})["error"]["code"] == "engine.unknown_call"
+    assert control.answer({"call": "sites"})["error"]["code"] == "engine.call_failed"

@@ -37,9 +37,12 @@ class Bench:
         self.settings = make_settings(**settings)
         self.authority = Authority.create(folder, space="glioma", days=3650, clock=self.clock)
         self.database = self._open(folder)
-        given = {"settings": self.settings, "clock": self.clock}
-        self.signer = Signer(self.authority, self.database, **given)
-        self.own = OwnCertificates(self.authority, self.database, **given)
+        self.signer = Signer(
+            self.authority, self.database, settings=self.settings, clock=self.clock
+        )
+        self.own = OwnCertificates(
+            self.authority, self.database, settings=self.settings, clock=self.clock
+        )
 
     def _open(self, folder: Path) -> Database:
         url = f"sqlite:///{folder / 'signer.db'}"

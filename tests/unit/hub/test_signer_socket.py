@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from consilium.hub.signer_socket import SocketService, call_signer
+from consilium.hub.signer_socket import SocketService, Verb, call_signer
 from consilium.kernel.errors import DeniedError, InputError, NotFoundError, PeerError
 
 
@@ -20,7 +20,7 @@ def path(tmp_path: Path) -> Iterator[Path]:
     def refuse(facts: object) -> None:
         raise NotFoundError("hub.no_member", member="nobody")
 
-    verbs = {"echo": lambda facts: dict(facts), "refuse": refuse}
+    verbs: dict[str, Verb] = {"echo": dict, "refuse": refuse}
     found = tmp_path / "s.sock"
     service = SocketService(found, mode=0o600, verbs=verbs, only_owner=True)
     service.start()

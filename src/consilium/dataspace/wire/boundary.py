@@ -8,14 +8,20 @@ in the local log.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 
-from consilium.kernel.errors import ConsiliumError, InputError, StateError
+from consilium.kernel.errors import ConsiliumError, InputError, NotFoundError, StateError
 
 LOG = logging.getLogger(__name__)
+_BODY = "the body"
+_LONGEST = 200
+"""Letters of all the places that one answer names."""
 
 
 def report_errors(app: FastAPI) -> None:
@@ -27,6 +33,7 @@ def report_errors(app: FastAPI) -> None:
     """
     app.add_exception_handler(ConsiliumError, _ours)
     app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _foreign)
 
 
@@ -39,11 +46,29 @@ def _ours(_request: Request, error: Exception) -> JSONResponse:
 
 
 def _malformed(_request: Request, error: Exception) -> JSONResponse:
-    places: list[str] = []
-    if isinstance(error, RequestValidationError):
-        places = [".".join(str(part) for part in item["loc"][1:]) for item in error.errors()]
-    told = InputError("boundary.malformed", places=", ".join(sorted(set(places)))[:200] or "body")
+    flaws = error.errors() if isinstance(error, RequestValidationError) else ()
+    places = sorted({_place(flaw) for flaw in flaws})
+    told = InputError("boundary.malformed", places=", ".join(places)[:_LONGEST] or _BODY)
     return JSONResponse(told.as_record(), status_code=told.http_status)
+
+
+def _place(flaw: Mapping[str, Any]) -> str:
+    """Name the field that a flaw is in; what was sent there is never repeated."""
+    if flaw["type"] == "json_invalid":
+        return "the body, which is not JSON"
+    return ".".join(str(part) for part in flaw["loc"][1:]) or _BODY
+
+
+def _refused(request: Request, error: Exception) -> JSONResponse:
+    """Say in the house's own form what the framework refused: a route, a method, a body."""
+    if not isinstance(error, HTTPException):
+        raise error
+    if isinstance(error.__cause__, ConsiliumError):
+        return _ours(request, error.__cause__)
+    told: ConsiliumError = InputError("boundary.malformed", places=_BODY)
+    if error.status_code in {404, 405}:
+        told = NotFoundError("boundary.no_route", method=request.method[:20])
+    return JSONResponse(told.as_record(), status_code=error.status_code, headers=error.headers)
 
 
 def _foreign(request: Request, error: Exception) -> JSONResponse:

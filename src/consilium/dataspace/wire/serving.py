@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import threading
 import time
@@ -17,6 +18,8 @@ from consilium.kernel.errors import StateError
 
 _START_S = 15.0
 _END_S = 5.0
+_WAITING = 256
+"""Connections that may wait to be taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +66,13 @@ class Serving:
         Raises
         ------
         StateError
-            `boundary.port_taken`, `boundary.not_serving`.
+            `boundary.port_taken`, `boundary.cannot_listen`, `boundary.not_serving`;
+            nothing is left behind then.
         """
+        try:
+            self._config.load()
+        except OSError as error:  # certificate or key: not there, not readable, not a pair
+            raise StateError("boundary.not_serving", place=_name(self._place)) from error
         self._listener = _listen(self._place)
         self._thread = threading.Thread(
             target=self._server.run, args=([self._listener],), name="serving", daemon=True
@@ -73,6 +81,7 @@ class Serving:
         ends = time.monotonic() + _START_S
         while not self._server.started:
             if time.monotonic() > ends or not self._thread.is_alive():
+                self.close()
                 raise StateError("boundary.not_serving", place=_name(self._place))
             time.sleep(0.005)
 
@@ -96,35 +105,50 @@ class Serving:
             self._thread.join(_END_S)
         if self._listener is not None:
             self._listener.close()
-        if isinstance(self._place, Path):
-            self._place.unlink(missing_ok=True)
+            self._listener = None
+            if isinstance(self._place, Path):
+                self._place.unlink(missing_ok=True)
 
 
 def _listen(place: Path | TlsPlace) -> socket.socket:
-    if isinstance(place, TlsPlace):
-        return _listen_on_network(place)
-    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    place.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(place))
-    place.chmod(0o600)
-    listener.listen(128)
+    listener = socket.socket(_family(place), socket.SOCK_STREAM)
+    try:
+        if isinstance(place, TlsPlace):
+            _bind_to_port(listener, place)
+        else:
+            _bind_to_path(listener, place)
+        listener.listen(_WAITING)
+    except OSError as error:
+        listener.close()
+        raise _refusal(place, error) from error
     return listener
 
 
-def _listen_on_network(place: TlsPlace) -> socket.socket:
-    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+def _family(place: Path | TlsPlace) -> socket.AddressFamily:
+    if isinstance(place, Path):
+        return socket.AF_UNIX
+    return socket.AF_INET6 if ":" in place.host else socket.AF_INET
+
+
+def _bind_to_port(listener: socket.socket, place: TlsPlace) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     with contextlib.suppress(OSError):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    try:
-        listener.bind((place.host, place.port))
-    except OSError as error:
-        listener.close()
-        raise StateError("boundary.port_taken", port=place.port, host=place.host) from error
-    listener.listen(256)
-    return listener
+    listener.bind((place.host, place.port))
+
+
+def _bind_to_path(listener: socket.socket, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    place.unlink(missing_ok=True)  # what a crash left; the home's lock says that nobody serves
+    listener.bind(str(place))
+    place.chmod(0o600)  # before `listen`: until then nobody can connect
+
+
+def _refusal(place: Path | TlsPlace, error: OSError) -> StateError:
+    if isinstance(place, TlsPlace) and error.errno == errno.EADDRINUSE:
+        return StateError("boundary.port_taken", port=place.port, host=place.host)
+    reason = error.strerror or str(error)
+    return StateError("boundary.cannot_listen", place=_name(place), reason=reason)
 
 
 def _name(place: Path | TlsPlace) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nvflare.fuel.f3.mpm import MainProcessMonitor
+from nvflare.fuel.f3.sfm import conn_manager
 from nvflare.private.fed.app.client import client_train, worker_process
 
 from consilium.federation.flare import executor, validator
@@ -26,6 +27,9 @@ from consilium.federation.flare.surroundings import NO_FOLDER, become, prepare_k
 WARM = (executor, validator)
 """What the helper shares with every job: imported here so that it is there before the fork."""
 
+LONGEST_PAUSE_S = 2
+"""Between attempts to reach the hub; FLARE lets it grow to ten seconds."""
+
 
 def main(argv: Sequence[str]) -> int:
     """Run a site's engine until it is stopped.
@@ -37,6 +41,7 @@ def main(argv: Sequence[str]) -> int:
     kit = Path(argv[1]).absolute()
     prepare_kit(kit)
     restrict_hub()
+    conn_manager.MAX_WAIT = LONGEST_PAUSE_S
     use_forker(Forker(run_job))
     end_with_stream(0)
     name = str(read_startup(kit, "fed_client.json")["client"]["fqsn"])

@@ -24,6 +24,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 from nvflare.apis.event_type import EventType
 from nvflare.apis.fl_component import FLComponent
 from nvflare.apis.fl_constant import RunProcessKey
@@ -36,7 +38,7 @@ from nvflare.lighter.utils import load_crt, load_private_key_file, sign_folders
 from nvflare.private.fed.server.job_meta_validator import JobMetaValidator
 
 from consilium.federation.flare.kits import HEART_BEAT_S
-from consilium.kernel.errors import ConsiliumError, DeniedError, InputError
+from consilium.kernel.errors import ConsiliumError, DeniedError, InputError, StateError
 
 _LARGEST_REQUEST = 1 << 16
 _DETAIL_S = 0.3
@@ -87,6 +89,9 @@ class HubControl(FLComponent):
             return call(**request)
         except ConsiliumError as error:
             return {"error": error.as_record()}
+        except Exception:  # noqa: BLE001 - the request boundary: FLARE raises what it likes
+            _log.exception("the request failed")
+            return {"error": StateError("engine.call_failed").as_record()}
 
     def _submit(self, folder: str) -> dict[str, Any]:
         job = Path(folder)
@@ -108,10 +113,10 @@ class HubControl(FLComponent):
 
     def _sign(self, job: Path) -> tuple[str, str, str]:
         certificate = self._submitter / "client.crt"
-        subject = {part.oid._name: str(part.value) for part in load_crt(certificate).subject}  # noqa: SLF001
-        name = subject.get("commonName", "")
-        org = subject.get("organizationName", "")
-        role = subject.get("unstructuredName", "")
+        subject = load_crt(certificate).subject
+        name = _attribute(subject, NameOID.COMMON_NAME)
+        org = _attribute(subject, NameOID.ORGANIZATION_NAME)
+        role = _attribute(subject, NameOID.UNSTRUCTURED_NAME)
         person = Person(name, org, role)
         context = AuthzContext(right="submit_job", user=person, submitter=person)
         allowed, _ = AuthorizationService.authorize(context)
@@ -155,6 +160,11 @@ class HubControl(FLComponent):
         with self._engine.new_context() as context, suppress(StorageException):
             self._engine.job_def_manager.delete(job, context)
         return {}
+
+
+def _attribute(subject: x509.Name, kind: x509.ObjectIdentifier) -> str:
+    found = subject.get_attributes_for_oid(kind)
+    return str(found[0].value) if found else ""
 
 
 class DeadSiteWatch:

@@ -358,6 +358,7 @@ def _write_credentials(folder: Path, credentials: Credentials, *, name: str) -> 
 
 
 def _write(folder: Path, name: str, content: Mapping[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_atomic(path, (json.dumps(content, indent=2, sort_keys=True) + "\n").encode())

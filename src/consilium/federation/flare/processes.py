@@ -7,6 +7,7 @@ the pipe closes and the process ends with its whole group.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -22,6 +23,11 @@ _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 _STABLE_AFTER_S = 60.0
 _LARGEST_LOG = 1_000_000
+
+PORT_TAKEN = 98
+"""Exit status of the server's process when somebody else listens on the engine's port."""
+
+_log = logging.getLogger(__name__)
 
 
 def server_command(kit: Path) -> tuple[str, ...]:
@@ -144,10 +150,13 @@ class SupervisedChild:
             if ran_s > _STABLE_AFTER_S:
                 pause_s = _FIRST_PAUSE_S
             self._stopping.wait(pause_s)
-            if not self._launch():
-                return
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-            self._restarts += 1
+            try:
+                if not self._launch():
+                    return
+                self._restarts += 1
+            except OSError:  # no memory, no disk: try again like after any other end
+                _log.exception("%s could not be started", self._name)
 
     def _wait(self) -> float:
         process = self._process

@@ -19,13 +19,11 @@ from consilium.federation.flare import control, controller
 from consilium.federation.flare.forker import Forker
 from consilium.federation.flare.launcher import use_forker
 from consilium.federation.flare.lifeline import end_with_stream
+from consilium.federation.flare.processes import PORT_TAKEN
 from consilium.federation.flare.surroundings import NO_FOLDER, become, prepare_kit, read_startup
 
 WARM = (control, controller)
 """What the helper shares with every job: imported here so that it is there before the fork."""
-
-PORT_TAKEN = 98
-"""Exit status when another process listens on the engine's port."""
 
 
 def main(argv: Sequence[str]) -> int:

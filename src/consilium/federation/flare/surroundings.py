@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -16,10 +17,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from consilium.kernel.errors import NotFoundError
+
 NO_FOLDER = os.devnull
 """Given as run folder, so that FLARE leaves no return-code file: the helper reports ends."""
 
-_LASTING = {"startup", "local", "logs", "transfer", "tmp", "jobs", "attempts"}
+_JOB = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_PASSING = {"tmp", "jobs", "outbox"}
 _KEPT_LOGS = 20
 
 
@@ -30,16 +34,21 @@ def prepare_kit(kit: Path) -> None:
     in its own folder, and FLARE would take a job that a crash interrupted for
     running for ever.
 
+    Raises
+    ------
+    NotFoundError
+        `engine.no_kit` when the folder is none of ours; nothing is removed then.
+
     Discloses
     ---------
     Nothing.
     """
+    if not (kit / "startup" / "rootCA.pem").is_file():
+        raise NotFoundError("engine.no_kit", folder=str(kit))
     temporary, logs = kit / "tmp", kit / "logs"
     for folder in kit.iterdir():
-        if folder.is_dir() and folder.name not in _LASTING:
-            shutil.rmtree(folder)
-    for folder in (temporary, kit / "jobs"):
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.is_dir() and (_JOB.fullmatch(folder.name) or folder.name in _PASSING):
+            shutil.rmtree(folder, ignore_errors=True)
     temporary.mkdir(mode=0o700)
     logs.mkdir(mode=0o700, exist_ok=True)
     prune_logs(logs)

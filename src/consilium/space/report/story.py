@@ -36,11 +36,15 @@ class TermsLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceLine:
-    """One member's evidence log: entries, and whether it was proved whole just now."""
+    """One member's evidence log: entries, and whether it was proved whole just now.
+
+    `witnessed` says that it also fits a checkpoint that the hub had kept.
+    """
 
     member: str
     entries: int
     verified: bool
+    witnessed: bool = False
     reason: str = ""
 
 

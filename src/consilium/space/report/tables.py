@@ -238,6 +238,8 @@ def _after_chinese(name: str) -> str:
 
 
 def _verdict(line: EvidenceLine) -> Words:
+    if line.verified and line.witnessed:
+        return Words("whole and unaltered, as the hub witnessed", "完整且未被篡改，与平台见证一致")
     if line.verified:
         return Words("whole and unaltered", "完整且未被篡改")
     reason = f" ({line.reason})" if line.reason else ""
