@@ -77,7 +77,7 @@ def run(
         When it does not end in time or, if strict, with a bad status.
     """
     began = time.monotonic()
-    process = subprocess.Popen(
+    with subprocess.Popen(
         list(command),
         cwd=folder,
         env=os.environ | dict(environment or {}),
@@ -87,13 +87,13 @@ def run(
         text=True,
         errors="replace",
         start_new_session=True,  # a Ctrl-C reaches us alone, and we end it in good order
-    )
-    try:
-        text, _ = process.communicate(timeout=timeout_s)
-    except subprocess.TimeoutExpired as error:
-        raise FailedError(f"{' '.join(command)}: not over after {timeout_s:.0f} s") from error
-    finally:
-        stop([process], patience_s=PATIENCE_S)
+    ) as process:
+        try:
+            text, _ = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise FailedError(f"{' '.join(command)}: not over after {timeout_s:.0f} s") from error
+        finally:
+            stop([process], patience_s=PATIENCE_S)
     done = Done(status=process.returncode, text=text, seconds=time.monotonic() - began)
     if strict and done.status:
         raise FailedError(f"{' '.join(command)}: status {done.status}\n{last_lines(done.text)}")

@@ -25,7 +25,7 @@ from benchmarks.our_space import our_space
 from benchmarks.outcome import Outcome
 from benchmarks.plain_flare import plain_flare
 
-QUICK_ROUNDS = 5
+QUICK_ROUNDS = 4
 REPEATS = 3
 
 

@@ -100,9 +100,12 @@ class Memory:
 
 
 class Peak:
-    """Watches one side's memory while a block runs, and keeps the greatest total."""
+    """Watches one side's memory while a block runs, and keeps the greatest total.
 
-    INTERVAL_S = 0.5
+    Seldom, because reading the pages of twenty processes takes a tenth of a second.
+    """
+
+    INTERVAL_S = 2.0
 
     def __init__(self, hub: int, sites: Sequence[int]) -> None:
         self._hub, self._sites = hub, tuple(sites)

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -25,7 +25,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from benchmarks.commands import FailedError, run, stop, tool
+from benchmarks.commands import FailedError, python, run, stop, tool
 from benchmarks.common_study import CommonStudy
 from benchmarks.measuring import Memory, Peak, overheads
 from benchmarks.outcome import Outcome
@@ -136,20 +136,20 @@ def plain_flare(study: CommonStudy, folder: Path, *, arrays: Path) -> Iterator[P
     folder.mkdir(parents=True)
     port, admin_port = free_ports(2)
     kits = provision(study, folder, port=port, admin_port=admin_port)
-    with Wiretap(port) as tap:
+    with ExitStack() as stack:
+        tap = stack.enter_context(Wiretap(port))
         for name in study.names:
             _replace(kits / name / "startup" / "fed_client.json", f":{port}", f":{tap.port}")
-        processes: dict[str, subprocess.Popen[bytes]] = {}
-        job: subprocess.Popen[str] | None = None
-        try:
-            for name in (SERVER, *study.names):
-                processes[name] = _start(kits / name, folder)
-            job = _start_job(kits / ADMIN, arrays, folder)
-            yield PlainFlare(
-                study=study, kits=kits, arrays=arrays, processes=processes, job=job, tap=tap
-            )
-        finally:
-            stop([*([job] if job else []), *processes.values()])
+        started: list[subprocess.Popen[Any]] = []
+        stack.callback(_close, started)
+        for name in (SERVER, *study.names):
+            started.append(_start(kits / name, folder))
+        processes = dict(zip((SERVER, *study.names), started, strict=True))
+        job = _start_job(kits / ADMIN, arrays=arrays, folder=folder)
+        started.append(job)
+        yield PlainFlare(
+            study=study, kits=kits, arrays=arrays, processes=processes, job=job, tap=tap
+        )
 
 
 def provision(study: CommonStudy, folder: Path, *, port: int, admin_port: int) -> Path:
@@ -205,10 +205,9 @@ def read_rounds(log: str) -> tuple[dict[int, float], float]:
 
 
 def _start(kit: Path, folder: Path) -> subprocess.Popen[bytes]:
-    command = [str(kit / "startup" / "sub_start.sh"), "--once"]
     with (folder / f"{kit.name}.log").open("wb") as log:
         return subprocess.Popen(
-            command,
+            [str(kit / "startup" / "sub_start.sh"), "--once"],
             cwd=kit,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -218,8 +217,8 @@ def _start(kit: Path, folder: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _start_job(admin: Path, arrays: Path, folder: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, str(Path(__file__).with_name("plain_job.py"))]
+def _start_job(admin: Path, *, arrays: Path, folder: Path) -> subprocess.Popen[str]:
+    command = python(str(Path(__file__).with_name("plain_job.py")))
     with (folder / "job.log").open("wb") as log:
         return subprocess.Popen(
             [*command, "--admin", str(admin), "--folder", str(arrays)],
@@ -231,6 +230,13 @@ def _start_job(admin: Path, arrays: Path, folder: Path) -> subprocess.Popen[str]
             env=_environment(folder),
             preexec_fn=partial(die_with_parent, os.getpid()),
         )
+
+
+def _close(started: list[subprocess.Popen[Any]]) -> None:
+    stop(started)
+    for process in started:
+        with process:  # closes its pipes
+            continue
 
 
 def _environment(folder: Path) -> dict[str, str]:

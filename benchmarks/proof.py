@@ -75,9 +75,11 @@ def main() -> None:
     bars = chosen(AREAS[given.only](), words=given.bar, quick=given.quick)
     if not bars:
         parser.error(f"no bar of {given.only} has the word {', '.join(given.bar)}")
-    found = measure_all(
-        bars, area=given.only, quick=given.quick, fresh=given.fresh or bool(given.bar)
-    )
+    kind = f"{'-quick' if given.quick else ''}{'-some' if given.bar else ''}"
+    progress = PROGRESS / f"{given.only}{kind}.jsonl"
+    if given.fresh:
+        progress.unlink(missing_ok=True)
+    found = measure_all(bars, area=given.only, quick=given.quick, progress=progress)
     keep(FOLDER / f"{given.only}.jsonl", found, order=AREAS[given.only]())
     PAGE.write_text(page(FOLDER), encoding="utf-8")
     sys.exit(0 if all(each.met for each in found) else 1)
@@ -90,10 +92,12 @@ def chosen(bars: Sequence[Bar], *, words: Sequence[str], quick: bool) -> list[Ba
     return [bar for bar in bars if not (quick and bar.long)]
 
 
-def measure_all(bars: Sequence[Bar], *, area: str, quick: bool, fresh: bool) -> list[Finding]:
-    """Measure bars one after another, taking over what a broken-off run has measured."""
-    progress = PROGRESS / f"{area}{'-quick' if quick else ''}.jsonl"
-    done = {} if fresh else {each.bar: each for each in read(progress) if not each.failed}
+def measure_all(bars: Sequence[Bar], *, area: str, quick: bool, progress: Path) -> list[Finding]:
+    """Measure bars one after another, taking over what a broken-off run has measured.
+
+    `progress` is the file that remembers it; it is gone when all is measured.
+    """
+    done = {each.bar: each for each in read(progress) if not each.failed}
     found: list[Finding] = []
     for bar in bars:
         if bar.name not in done:

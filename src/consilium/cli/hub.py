@@ -61,12 +61,28 @@ def token(
     as_json: AsJson = False,
 ) -> None:
     """Make a join token for one hospital; it can be used once."""
-    with Wire(home) as hub:
-        answer = hub.post("/tokens", {"member": member, "title": title or member, "hours": hours})
+    from consilium.hub.signer import FOLDER
+    from consilium.hub.signer_socket import AdminClient
+
+    answer = AdminClient(home / FOLDER).mint(member, title=title or member, hours=hours)
     if as_json:
         emit(answer)
     else:
         typer.echo(answer["token"])
+
+
+@app.command()
+def revoke(
+    member: Annotated[str, typer.Argument(help="Short name of the hospital.")],
+    reason: Annotated[str, typer.Option(help="Why; kept as evidence.")],
+    home: Home = HERE,
+) -> None:
+    """End a hospital's membership: its certificates are not renewed, its keys not believed."""
+    from consilium.hub.signer import FOLDER
+    from consilium.hub.signer_socket import AdminClient
+
+    AdminClient(home / FOLDER).revoke(member, reason=reason)
+    typer.echo(f"{member}: revoked")
 
 
 @app.command()

@@ -9,7 +9,7 @@ import typer
 
 from consilium.cli.logs import begin_log
 from consilium.cli.options import HERE, AsJson, Home
-from consilium.cli.printing import emit, show_record
+from consilium.cli.printing import emit, show_record, show_rows
 from consilium.space.wire import Wire
 
 app = typer.Typer()
@@ -44,3 +44,27 @@ def status(home: Home = HERE, as_json: AsJson = False) -> None:
     with Wire(home) as node:
         answer = node.get("/status")
     emit(answer) if as_json else show_record("Node", answer)
+
+
+@app.command()
+def members(home: Home = HERE, as_json: AsJson = False) -> None:
+    """List the hospitals of the space with the fingerprints of their keys."""
+    with Wire(home) as node:
+        found = node.get("/members")
+    if as_json:
+        emit(found)
+        return
+    rows = [(each["name"], each["title"], each["state"], each["fingerprint"]) for each in found]
+    show_rows("Members", ("name", "title", "state", "fingerprint"), rows, empty="Nobody yet.")
+
+
+@app.command()
+def accept(
+    participant: Annotated[str, typer.Argument(help="The hospital's identifier, did:web:...")],
+    fingerprint: Annotated[str, typer.Argument(help="As the hospital told you, not the hub.")],
+    home: Home = HERE,
+) -> None:
+    """Accept a hospital's changed key, after asking the hospital itself."""
+    with Wire(home) as node:
+        answer = node.post("/members/key", {"participant": participant, "fingerprint": fingerprint})
+    typer.echo(f"{answer['participant']} · {answer['fingerprint']}")

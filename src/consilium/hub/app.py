@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict
 
 from consilium.dataspace.wire.boundary import report_errors
 from consilium.federation.store import list_studies
@@ -16,7 +15,6 @@ from consilium.hub.joining import JoiningCounter, joining_router
 from consilium.hub.members import Members
 from consilium.hub.relay import Relay, relay_router
 from consilium.hub.settings import HubSettings
-from consilium.hub.signer_socket import AdminClient
 from consilium.hub.studies import StudyCounter, studies_router
 from consilium.hub.witness import Witness, witness_router
 from consilium.kernel.identifiers import ParticipantId
@@ -69,27 +67,14 @@ def make_app(counters: Counters) -> FastAPI:
     return app
 
 
-class Invitation(BaseModel):
-    """Whom the office invites."""
+def make_office(counters: Counters, *, database: Database, engine: HubEngine) -> FastAPI:
+    """Make what the office sees on the hub's own socket.
 
-    model_config = ConfigDict(extra="forbid")
-    member: str
-    title: str = ""
-    hours: float | None = None
-
-
-def make_office(
-    counters: Counters, *, database: Database, admin: AdminClient, engine: HubEngine
-) -> FastAPI:
-    """Make what the office sees on the hub's own socket."""
+    Inviting and revoking are not here: the office asks the signer itself, and
+    the hub's process never holds that right.
+    """
     app = FastAPI(title="Consilium hub office", version=__version__)
     report_errors(app)
-
-    @app.post("/tokens")
-    def invite(invitation: Invitation) -> dict[str, Any]:
-        return admin.mint(
-            invitation.member, title=invitation.title or invitation.member, hours=invitation.hours
-        )
 
     @app.get("/members")
     def members() -> list[dict[str, Any]]:

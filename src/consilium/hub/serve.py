@@ -21,7 +21,7 @@ from consilium.hub.members import Members
 from consilium.hub.relay import Relay
 from consilium.hub.settings import HubSettings, load_settings
 from consilium.hub.signer import FOLDER as SIGNER
-from consilium.hub.signer_socket import AdminClient, SignClient
+from consilium.hub.signer_socket import SignClient
 from consilium.hub.studies import StudyCounter
 from consilium.hub.upkeep import KEYS, NAMES, ROOT_FILE, Upkeep
 from consilium.hub.witness import Witness
@@ -86,7 +86,7 @@ def _start_signer(stack: ExitStack, home: Path) -> SignClient:
     ends = time.monotonic() + _SIGNER_S
     while not _answers(client):
         if time.monotonic() > ends:
-            raise PeerError("hub.signer_away")
+            raise PeerError("hub.signer_away", path=str(home / SIGNER))
         time.sleep(0.05)
     return client
 
@@ -182,9 +182,8 @@ def _open_door(
     door.start()
     stack.callback(door.close)
     stack.callback(door.call, counters.relay.close)
-    admin = AdminClient(home / SIGNER)
     office = Serving(
-        make_office(counters, database=database, admin=admin, engine=engine),
+        make_office(counters, database=database, engine=engine),
         home / "run" / "api.sock",
     )
     office.start()

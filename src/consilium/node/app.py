@@ -28,9 +28,10 @@ from consilium.kernel.canonical import read_json
 from consilium.kernel.errors import ConsiliumError, StateError
 from consilium.kernel.identifiers import AgreementId, ParticipantId, StudyId
 from consilium.kernel.version import __version__
-from consilium.node.directory import HubDirectory, describe_entry
+from consilium.node.directory import HubDirectory
 from consilium.node.leading import Leading
 from consilium.node.link import HubLink
+from consilium.node.members import members_router
 from consilium.node.membership import Membership
 from consilium.node.registration import Registrar, Registration
 from consilium.node.tasks import Tasks
@@ -64,6 +65,7 @@ def make_app(rooms: Rooms) -> FastAPI:
     app = FastAPI(title="Consilium node", version=__version__)
     report_errors(app)
     _add_status(app, rooms)
+    app.include_router(members_router(rooms.directory))
     _add_datasets(app, rooms)
     _add_agreements(app, rooms)
     _add_studies(app, rooms)
@@ -85,10 +87,6 @@ def _add_status(app: FastAPI, rooms: Rooms) -> None:
             "engine": {"running": child.running, "restarts": child.restarts, "pid": child.pid},
             "evidence": rooms.connector.database.evidence.size,
         }
-
-    @app.get("/members")
-    def members() -> list[dict[str, Any]]:
-        return [dict(describe_entry(entry)) for entry in rooms.directory.list_entries()]
 
     @app.get("/tasks/{task}")
     def task(task: str) -> dict[str, Any]:

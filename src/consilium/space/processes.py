@@ -19,6 +19,8 @@ from typing import Any
 
 from consilium.hub.init import init_hub
 from consilium.hub.settings import FILE, load_settings
+from consilium.hub.signer import FOLDER as SIGNER
+from consilium.hub.signer_socket import AdminClient
 from consilium.kernel.clock import SystemClock
 from consilium.kernel.errors import PeerError, StateError
 from consilium.node.join import join_hub
@@ -195,8 +197,8 @@ def _join(space: RunningSpace, member: str, *, title: str) -> None:
     folder = node_home(space.home, member)
     if (folder / "node.toml").exists():
         return
-    with space.wire(HUB_NAME) as hub:
-        answer = hub.post("/tokens", {"member": member, "title": title, "hours": TOKEN_HOURS})
+    signer = AdminClient(hub_home(space.home) / SIGNER)
+    answer = signer.mint(member, title=title, hours=TOKEN_HOURS)
     join_hub(folder, str(answer["token"]), clock=SystemClock())
 
 

@@ -16,6 +16,8 @@ import numpy as np
 import psutil
 
 from consilium.hub.init import init_hub
+from consilium.hub.signer import FOLDER as SIGNER
+from consilium.hub.signer_socket import AdminClient
 from consilium.kernel.clock import SystemClock
 from consilium.kernel.errors import ConsiliumError
 from consilium.ledger.jointokens import read_token
@@ -237,8 +239,8 @@ def _join(space: RunningSpace, member: str, ports: tuple[int, int]) -> tuple[Rec
     home, hub_keys = node_home(space.home, member), hub_home(space.home) / "keys"
     front, back = api_contexts(hub_keys)
     api = Recorder(ports[0], front=front, back=back)
-    with space.wire(HUB_NAME) as hub:
-        answer = hub.post("/tokens", {"member": member, "title": member, "hours": 1})
+    signer = AdminClient(hub_home(space.home) / SIGNER)
+    answer = signer.mint(member, title=member, hours=1)
     token = replace(read_token(answer["token"]), hub=f"https://{HOST}:{api.port}")
     membership = join_hub(home, token.as_text(), clock=SystemClock())
     front, back = engine_contexts(hub_keys, home / "keys")
