@@ -316,10 +316,11 @@ def _at_most(found: float, most: float, unit: str) -> Measured:
 
 def _green(facts: dict[str, Any], target: str, *, most_s: float = float("inf")) -> Measured:
     found = facts[target]
-    words = _words(found["counts"]) or ("green" if found["green"] else found["end"])
+    words = _words(found["counts"]) or ("green" if found["green"] else "not green")
     return Measured(
         figure=f"{words}, {found['seconds']:.0f} s",
         met=found["green"] and found["seconds"] <= most_s,
+        details="" if found["green"] else found["end"],
     )
 
 

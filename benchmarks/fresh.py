@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.commands import ROOT, Done, end_cleanly, pytest_counts, run
+from benchmarks.commands import ROOT, Done, end_cleanly, last_lines, pytest_counts, run
 from benchmarks.measuring import MB
 
 COLD_S, TESTS_S = 900.0, 1800.0
@@ -77,7 +77,7 @@ def _tests(
             "seconds": done.seconds,
             "green": done.status == 0,
             "counts": pytest_counts(done.text),
-            "end": done.text.splitlines()[-1] if done.text else "",
+            "end": last_lines(done.text),
         }
         facts["total_s"] += done.seconds
     return facts

@@ -143,7 +143,7 @@ def plain_flare(study: CommonStudy, folder: Path, *, arrays: Path) -> Iterator[P
         started: list[subprocess.Popen[Any]] = []
         stack.callback(_close, started)
         for name in (SERVER, *study.names):
-            started.append(_start(kits / name, folder))
+            started.append(_start(kits / name, folder))  # noqa: PERF401 - known at once, should the next fail
         processes = dict(zip((SERVER, *study.names), started, strict=True))
         job = _start_job(kits / ADMIN, arrays=arrays, folder=folder)
         started.append(job)

@@ -5,7 +5,7 @@
 Each figure comes from a command that anyone can run. Results go, line by line,
 into `docs/proof/<area>.jsonl` and as a table into `docs/proof.md`. A run that
 was broken off goes on where it stopped; `--fresh` begins anew. `--bar` measures
-only bars whose name or row holds that word, and keeps the others' last results.
+only the bars of a row, or whose name holds a word; the others' last results stay.
 `--quick` takes one seed and fewer repeats and leaves the longest bars out; its
 results are marked, and never take the place of full ones.
 """
@@ -70,7 +70,9 @@ def main() -> None:
     parser.add_argument("--only", choices=sorted(AREAS), default="engine")
     parser.add_argument("--quick", action="store_true", help="one seed, fewer repeats")
     parser.add_argument("--fresh", action="store_true", help="forget a run that was broken off")
-    parser.add_argument("--bar", action="append", default=[], help="only bars with this word")
+    parser.add_argument(
+        "--bar", action="append", default=[], help="only bars of this row, or with this word"
+    )
     given = parser.parse_args()
     bars = chosen(AREAS[given.only](), words=given.bar, quick=given.quick)
     if not bars:
@@ -87,9 +89,11 @@ def main() -> None:
 
 def chosen(bars: Sequence[Bar], *, words: Sequence[str], quick: bool) -> list[Bar]:
     """Return the bars that a run measures."""
-    if words:
-        return [bar for bar in bars if any(w == bar.row or w in bar.name for w in words)]
-    return [bar for bar in bars if not (quick and bar.long)]
+    if not words:
+        return [bar for bar in bars if not (quick and bar.long)]
+    rows = {bar.row for bar in bars} & set(words)
+    parts = set(words) - rows
+    return [bar for bar in bars if bar.row in rows or any(part in bar.name for part in parts)]
 
 
 def measure_all(bars: Sequence[Bar], *, area: str, quick: bool, progress: Path) -> list[Finding]:

@@ -8,7 +8,6 @@ an event of the study or as a process's own word.
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -212,10 +211,9 @@ class WholeSpace:
 
     def kill(self, process: psutil.Process) -> float:
         """End a process at once (SIGKILL) and return the moment, in seconds since 1970."""
-        process.send_signal(signal.SIGKILL)
         moment = time.time()
-        if process.ppid() == os.getpid():
-            process.wait(timeout=10)
+        process.kill()
+        process.wait(timeout=10)
         return moment
 
     def restart(self, name: str) -> None:
