@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one seed, fewer repeats")
     parser.add_argument("--fresh", action="store_true", help="forget a run that was broken off")
     parser.add_argument(
-        "--bar", action="append", default=[], help="only bars of this row, or with this word"
+        "--bar", action="append", default=[], help="a row, or a word"
     )
     given = parser.parse_args()
     bars = chosen(AREAS[given.only](), words=given.bar, quick=given.quick)

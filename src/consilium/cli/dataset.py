@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from consilium.cli.options import HERE, AsJson, Home
-from consilium.cli.printing import emit, show_record, show_rows
+from consilium.cli.printing import emit, show_rows
+from consilium.cli.quality import show_dataset
 from consilium.kernel.clock import SystemClock
 from consilium.space.client import connect
 from consilium.space.offers import terms_record
@@ -22,7 +23,7 @@ def add(
     path: Annotated[Path, typer.Argument(help="CSV or Parquet file; it stays where it is.")],
     schema: Annotated[str, typer.Option(help="Schema file (.toml) or a built-in name.")],
     name: Annotated[str, typer.Option(help="Short name of the dataset.")],
-    offer: Annotated[Path, typer.Option(help="TOML file with [governance] and [terms].")],
+    offer: Annotated[Path, typer.Option(help="TOML file with the tables governance and terms.")],
     title: Annotated[str, typer.Option(help="Display name; Chinese is fine.")] = "",
     public: Annotated[bool, typer.Option("--public", help="The data are open to anyone.")] = False,
     home: Home = HERE,
@@ -41,7 +42,7 @@ def add(
             governance=governance,
             terms=terms_record(terms, space=space, recipes=(), clock=SystemClock()),
         )
-    emit(record) if as_json else _show(record)
+    emit(record) if as_json else show_dataset(record)
 
 
 @app.command("list")
@@ -65,12 +66,4 @@ def show(name: str, home: Home = HERE, as_json: AsJson = False) -> None:
     """Show one dataset with its quality report."""
     with connect(home) as node:
         record = node.datasets.get(name)
-    emit(record) if as_json else _show(record)
-
-
-def _show(record: dict[str, object]) -> None:
-    kept = {key: value for key, value in record.items() if key not in {"schema", "quality"}}
-    show_record(str(record["name"]), kept)
-    quality = record.get("quality")
-    if isinstance(quality, dict):
-        show_record("Quality", quality)
+    emit(record) if as_json else show_dataset(record)

@@ -17,6 +17,7 @@ from consilium.space.run import StudyProgress
 from consilium.space.spacefile import read_study
 
 app = typer.Typer()
+_FOR_PROGRAMS = frozenset({"time", "hub_event", "model"})
 
 
 @app.command()
@@ -68,7 +69,11 @@ def stop(study: str, home: Home = HERE, as_json: AsJson = False) -> None:
 
 
 def _short(facts: Any) -> str:
-    """Say an event's plain facts; tables within are for `--json`."""
+    """Say what an event tells a person; digests, tables and our own numbers are for `--json`."""
     kept = facts.items() if isinstance(facts, dict) else ()
-    plain = [(key, value) for key, value in kept if isinstance(value, str | int | float)]
-    return ", ".join(f"{key} {value}" for key, value in plain)
+    plain = [(key, value) for key, value in kept if key not in _FOR_PROGRAMS]
+    return ", ".join(
+        f"{key} {round(value, 2) if isinstance(value, float) else value}"
+        for key, value in plain
+        if isinstance(value, str | int | float)
+    )

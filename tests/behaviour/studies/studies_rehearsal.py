@@ -30,6 +30,7 @@ from dataspace_rehearsal import (
 
 from consilium.dataspace.connector import Connector
 from consilium.dataspace.directory import HeldDirectory
+from consilium.dataspace.ports import WireReply, WireRequest
 from consilium.dataspace.records import Dataset, Role, Terms, Transfer
 from consilium.dataspace.store import find_transfer
 from consilium.federation.coordination import Coordinator, Patience
@@ -206,6 +207,37 @@ class HubSide:
         return await_state(lambda: self.row(study)["state"], *states, timeout_s=timeout_s)
 
 
+class Door:
+    """A hospital's door that can be shut; whoever is inside leaves first."""
+
+    def __init__(self, hospital: Hospital) -> None:
+        self._hospital = hospital
+        self._inside = 0
+        self._open = True
+        self._changed = threading.Condition()
+
+    def __call__(self, request: WireRequest) -> WireReply:
+        with self._changed:
+            if not self._open:
+                raise PeerError("dataspace.unreachable", peer=self._hospital.me)
+            self._inside += 1
+        try:
+            return self._hospital.answer(request)
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def shut(self) -> Iterator[None]:
+        with self._changed:
+            self._open = False
+            self._changed.wait_for(lambda: not self._inside, 10)
+        yield
+        with self._changed:
+            self._open = True
+
+
 class StudySpace:
     """Hospitals and a hub; hospitals that have data keep a gate for the hub's engine."""
 
@@ -214,9 +246,11 @@ class StudySpace:
         self.hub = HubSide(folder / "hub", self.space.keys)
         self.folder = folder
         self._leadings: list[Leading] = []
+        self._doors: dict[ParticipantId, Door] = {}
 
     def add(self, name: str) -> Hospital:
         hospital = self.space.add(name)
+        self._doors[hospital.me] = self.space.doors[hospital.me] = Door(hospital)
         hospital.outbox.start()
         return hospital
 
@@ -246,8 +280,10 @@ class StudySpace:
 
     def restart(self, hospital: Hospital) -> None:
         """Kill a hospital without data and start it again."""
-        hospital.outbox.stop()
-        hospital.crash()
+        door = self._doors[hospital.me]
+        with door.shut():
+            hospital.outbox.stop()
+            hospital.crash()
         hospital.outbox.start()
 
     def line(self, hospital: Hospital) -> Line:

@@ -1,0 +1,60 @@
+"""How a dataset is shown to its steward: what it is, on which terms, and how good it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from consilium.cli.language import language_of
+from consilium.cli.printing import show_record, show_rows
+
+_COUNTS = ("missing", "unparseable", "out_of_range", "unknown_category")
+
+
+def show_dataset(record: Mapping[str, Any]) -> None:
+    """Print a dataset's record: facts, terms, one line for each column, warnings in words."""
+    terms, quality = record["terms"], record["quality"]
+    show_record(str(record["name"]), _facts(record, quality))
+    show_record(
+        "Terms",
+        {
+            "for": ", ".join(terms["purposes"]),
+            "by": ", ".join(terms["recipients"]),
+            "until": terms["not_after"],
+            "studies": terms["count"],
+            "rounds": terms["max_rounds"],
+            "patients at least": terms["min_cohort"],
+        },
+    )
+    rows = [
+        (name, field["kind"], *(field.get(count) or "" for count in _COUNTS))
+        for name, field in quality["fields"].items()
+    ]
+    columns = ("column", "kind", "missing #", "unreadable #", "out of range #", "unknown #")
+    show_rows("Quality", columns, rows)
+    language = language_of(os.environ)
+    for warning in quality["warnings"]:
+        typer.echo(f"! {warning[language]} [{warning['code']}]")
+
+
+def _facts(record: Mapping[str, Any], quality: Mapping[str, Any]) -> dict[str, Any]:
+    rows, classes = quality["rows"], quality["classes"]
+    lost = ", ".join(f"{why} {n}" for why, n in rows["dropped"].items() if n)
+    return {
+        "title": record["title"],
+        "source": f"{quality['source']['kind']}, {quality['source']['encoding']}",
+        "rows": f"{rows['complete']} of {rows['read']}" + (f" ({lost})" if lost else ""),
+        "patients": quality["patients"],
+        "to train on": _side(classes["train"], classes["positive"]),
+        "held out": _side(classes["held_out"], classes["positive"]),
+        "public": record["public"],
+        "ethics": f"{record['governance']['ethics_approval']}",
+        "fingerprint": record["fingerprint"],
+    }
+
+
+def _side(counts: Mapping[str, int], positive: str) -> str:
+    return f"{sum(counts.values())}, of them {counts['positive']} {positive}"
