@@ -18,7 +18,7 @@ demo: $(VENV)/.base   ## four hospitals train one model together (ARGS="--data D
 test: plain scenario   ## all tests: the plain ones, then whole spaces with the real engine
 
 plain: $(VENV)/.test   ## the plain tests (under two minutes)
-	@$(BIN)/pytest -q -m "not scenario" $(ARGS)
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not scenario" $(ARGS)
 
 scenario: $(VENV)/.test   ## whole spaces: real processes, engine and certificates
 	@$(BIN)/pytest -q -m scenario $(ARGS)

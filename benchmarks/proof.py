@@ -70,9 +70,7 @@ def main() -> None:
     parser.add_argument("--only", choices=sorted(AREAS), default="engine")
     parser.add_argument("--quick", action="store_true", help="one seed, fewer repeats")
     parser.add_argument("--fresh", action="store_true", help="forget a run that was broken off")
-    parser.add_argument(
-        "--bar", action="append", default=[], help="a row, or a word"
-    )
+    parser.add_argument("--bar", action="append", default=[], help="a row, or a word")
     given = parser.parse_args()
     bars = chosen(AREAS[given.only](), words=given.bar, quick=given.quick)
     if not bars:
@@ -81,7 +79,11 @@ def main() -> None:
     progress = PROGRESS / f"{given.only}{kind}.jsonl"
     if given.fresh:
         progress.unlink(missing_ok=True)
-    found = measure_all(bars, area=given.only, quick=given.quick, progress=progress)
+    try:
+        found = measure_all(bars, area=given.only, quick=given.quick, progress=progress)
+    except KeyboardInterrupt:
+        print("broken off; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
     keep(FOLDER / f"{given.only}.jsonl", found, order=AREAS[given.only]())
     PAGE.write_text(page(FOLDER), encoding="utf-8")
     sys.exit(0 if all(each.met for each in found) else 1)

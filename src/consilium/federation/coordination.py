@@ -39,7 +39,7 @@ from consilium.federation.studies import (
 from consilium.gate.orders import Order, Study, peek_study
 from consilium.kernel.canonical import digest_of
 from consilium.kernel.clock import Clock
-from consilium.kernel.errors import ConsiliumError, NotFoundError
+from consilium.kernel.errors import ConsiliumError, NotFoundError, PeerError, StateError
 from consilium.kernel.identifiers import ParticipantId, StudyId
 from consilium.ledger.database import Database
 
@@ -63,7 +63,7 @@ class Patience:
     tries: int = 5
     """Attempts in a row that accept no further round."""
     welcomes: int = 3
-    """Times that a segment ends early for one returning hospital."""
+    """Times in a row that a segment ends early for a hospital that then takes no part."""
     look_s: float = 0.05
     """Between two looks into an attempt's folder."""
 
@@ -206,6 +206,8 @@ class Conduct:
     def run(self) -> None:
         """Go on until the study has ended or the hub closes."""
         hub, fruitless = self.hub, 0
+        if self.state not in LIVE:
+            return
         if self.state is StudyState.SUBMITTED:
             self._move(StudyState.RUNNING)
         if self._take_over() == "finished":
@@ -275,8 +277,12 @@ class Conduct:
                 self._say("waiting", {"for": sorted(absent)})
                 told = absent
             if waited > patience.quorum_s:
-                self._move(StudyState.FAILED, reason="study.too_few_sites")
-                return False
+                raise StateError(
+                    "study.too_few_sites",
+                    ready=len(invited) - len(absent),
+                    invited=len(invited),
+                    quorum=self.plan.quorum,
+                )
             time.sleep(0.1)
         return False
 
@@ -284,9 +290,8 @@ class Conduct:
         """Run one attempt; return the word for how it ended."""
         point = starting_point(self.attempts(), self.plan, self.start_model())
         with self.hub.database.write() as tx:
-            segment = 1 + len(
-                {row["first_round"] for row in list_segments(tx.connection, self.study)}
-            )
+            earlier = {row["first_round"] for row in list_segments(tx.connection, self.study)}
+            segment = len(earlier | {point.first_round})
             attempt = begin_segment(
                 tx, self.study, segment=segment, first_round=point.first_round, clock=self.hub.clock
             )
@@ -361,7 +366,11 @@ class Conduct:
         return patience.start_s if not seen else self.plan.deadline_s + patience.margin_s
 
     def _tell_refusals(self, job: str, told: set[ParticipantId]) -> None:
-        for participant, words in self.hub.engine.refusals(job).items():
+        try:
+            refusals = self.hub.engine.refusals(job)
+        except PeerError:  # the engine is down; the look at its job's status tells
+            return
+        for participant, words in refusals.items():
             if participant not in told:
                 told.add(participant)
                 self._say("refused", {"participant": participant, "reason": words})
@@ -379,8 +388,10 @@ class Conduct:
 
     def _welcome(self, event: dict[str, Any], folder: SegmentFolder) -> None:
         """End the segment early when a hospital that missed a round is connected again."""
-        if event["kind"] != "round_closed" or not event["missing"]:
+        if event["kind"] != "round_closed":
             return
+        for site in event["sites"]:
+            self.welcomes.pop(site, None)
         missing, most = frozenset(event["missing"]), self.hub.patience.welcomes
         back = {
             site for site in missing & self.hub.engine.sites() if self.welcomes.get(site, 0) < most

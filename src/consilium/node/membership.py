@@ -10,13 +10,14 @@ import json
 import ssl
 import tomllib
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from cryptography import x509
 
 from consilium.kernel.errors import InputError, NotFoundError
 from consilium.kernel.identifiers import ParticipantId, participant_id
+from consilium.kernel.tables import Section, Slip
 from consilium.ledger.certificates import load_certificate
 from consilium.ledger.jointokens import HUB
 from consilium.ledger.keys import SigningKey
@@ -90,14 +91,24 @@ def load_membership(home: Path) -> Membership:
         raise NotFoundError("link.not_joined", path=str(home)) from error
     except ValueError as error:
         raise InputError("link.bad_membership", path=str(path), key="(the file)") from error
-    member = _section(table, "member", {"space": str, "name": str, "title": str, "hub": str})
-    kinds = {"host": str, "port": int, "server_name": str, "project": str}
-    engine = _section(table, "engine", kinds)
-    for section, values in (("member", member), ("engine", engine)):
-        for key, value in values.items():
-            if value is None:
-                raise InputError("link.bad_membership", path=str(path), key=f"{section}.{key}")
-    return Membership(**member, engine=EngineAddress(**engine))
+    top = Section(table, refuse=partial(_refuse, path))
+    member, engine = (top.section(name, optional=True) for name in ("member", "engine"))
+    return Membership(
+        space=member.text("space"),
+        name=member.text("name"),
+        title=member.text("title"),
+        hub=member.text("hub"),
+        engine=EngineAddress(
+            host=engine.text("host"),
+            port=engine.whole("port"),
+            server_name=engine.text("server_name"),
+            project=engine.text("project"),
+        ),
+    )
+
+
+def _refuse(path: Path, slip: Slip) -> InputError:
+    return InputError("link.bad_membership", path=str(path), key=slip.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +135,3 @@ class KeyFolder:
         """Make a TLS context that believes the space's root and nobody else."""
         self.root()
         return ssl.create_default_context(cafile=str(self.path / ROOT))
-
-
-def _section(table: dict[str, Any], name: str, kinds: dict[str, type]) -> dict[str, Any]:
-    """Take the known keys of a section; `None` where one is missing or of another kind."""
-    found = table.get(name)
-    values = found if isinstance(found, dict) else {}
-    return {
-        key: values[key] if type(values.get(key)) is kind else None for key, kind in kinds.items()
-    }

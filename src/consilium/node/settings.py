@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from consilium.kernel.errors import InputError
+from consilium.kernel.tables import Fault, Section, Slip
 from consilium.node.membership import FILE
 
 SECTION = "node"
@@ -44,26 +45,24 @@ def load_node_settings(home: Path, *, environment: Mapping[str, str]) -> NodeSet
     InputError
         `node.unknown_setting`, `node.bad_setting`; both name source and key.
     """
-    table = tomllib.loads((home / FILE).read_text(encoding="utf-8")).get(SECTION, {})
-    kinds = {item.name: item.type for item in fields(NodeSettings)}
-    values: dict[str, Any] = {}
-    if not isinstance(table, dict):
-        raise InputError("node.bad_setting", key=SECTION, source=str(home / FILE))
-    for key, value in table.items():
-        values[key] = _read(key, value, kinds=kinds, source=str(home / FILE))
+    path = home / FILE
+    layers = {str(path): tomllib.loads(path.read_text(encoding="utf-8"))}
     for name, value in environment.items():
         if name.startswith(_PREFIX):
-            key = name.removeprefix(_PREFIX).lower()
-            values[key] = _read(key, value, kinds=kinds, source=name)
-    return NodeSettings(**values)
+            layers[name] = {SECTION: {name.removeprefix(_PREFIX).lower(): value}}
+    settings = NodeSettings()
+    for source, values in layers.items():
+        table = Section(values, refuse=partial(_refuse, source)).section(SECTION, optional=True)
+        settings = NodeSettings(
+            database=table.text("database", default=settings.database),
+            min_cases=table.whole(
+                "min_cases", low=_LEAST_CASES, default=settings.min_cases, digits=True
+            ),
+        )
+        table.end()
+    return settings
 
 
-def _read(key: str, value: object, *, kinds: Mapping[str, Any], source: str) -> object:
-    if key not in kinds:
-        raise InputError("node.unknown_setting", key=f"{SECTION}.{key}", source=source)
-    if kinds[key] == "str" and isinstance(value, str):
-        return value
-    whole = isinstance(value, int | str) and not isinstance(value, bool)
-    if kinds[key] == "int" and whole and str(value).isdecimal() and int(str(value)) >= _LEAST_CASES:
-        return int(str(value))
-    raise InputError("node.bad_setting", key=f"{SECTION}.{key}", source=source)
+def _refuse(source: str, slip: Slip) -> InputError:
+    code = "node.unknown_setting" if slip.fault == Fault.UNKNOWN else "node.bad_setting"
+    return InputError(code, key=slip.path, source=source)

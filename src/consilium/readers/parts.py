@@ -11,7 +11,8 @@ import math
 import re
 from typing import Any
 
-from consilium.readers.keys import Keys, is_finite
+from consilium.kernel.tables import Section, is_number
+from consilium.readers.keys import bad, read_distinct, read_share, read_span, read_word
 from consilium.readers.records import COMPARISONS, Field, Label, SourceLayout, Split
 
 KINDS = ("number", "category", "text")
@@ -21,51 +22,51 @@ _DELIMITER = re.compile(r"[\t !#-~]")
 _RULE = re.compile(r"(>=|<=|==|>|<|in\b)\s*(.+)", re.DOTALL)
 
 
-def read_source(keys: Keys) -> SourceLayout:
+def read_source(keys: Section) -> SourceLayout:
     """Read `[source]`: how the file is written."""
     layout = SourceLayout(
         header=keys.flag("header", default=True),
-        names=keys.texts("names"),
-        delimiter=keys.text("delimiter", ","),
-        encoding=keys.choice("encoding", ENCODINGS, "auto"),
-        missing_marks=keys.texts("missing_marks"),
+        names=read_distinct(keys, "names"),
+        delimiter=keys.text("delimiter", default=","),
+        encoding=keys.choice("encoding", ENCODINGS, default="auto"),
+        missing_marks=read_distinct(keys, "missing_marks"),
     )
-    keys.close()
+    keys.end()
     if not _DELIMITER.fullmatch(layout.delimiter):
-        raise keys.bad("delimiter", '"," | ";" | "\\t" | "|"')
+        raise bad(keys, "delimiter", '"," | ";" | "\\t" | "|"')
     if layout.header == bool(layout.names):
-        raise keys.bad("names", 'header = true | header = false, names = ["...", "..."]')
+        raise bad(keys, "names", 'header = true | header = false, names = ["...", "..."]')
     return layout
 
 
-def read_field(keys: Keys) -> Field:
+def read_field(keys: Section) -> Field:
     """Read one of `[[fields]]`."""
-    name = keys.text("name")
+    name = read_word(keys, "name")
     field = Field(
         name=name,
         kind=keys.choice("kind", KINDS),
-        unit=keys.text("unit", ""),
-        range=keys.span("range"),
-        outside=keys.choice("outside", ("keep", "missing"), "keep"),
-        categories=keys.texts("categories"),
-        code=keys.text("code", ""),
-        source=keys.text("source", name),
+        unit=keys.text("unit", default=""),
+        range=read_span(keys, "range"),
+        outside=keys.choice("outside", ("keep", "missing"), default="keep"),
+        categories=read_distinct(keys, "categories"),
+        code=keys.text("code", default=""),
+        source=keys.text("source", default=name),
     )
-    keys.close()
+    keys.end()
     if (field.kind == "category") != (len(field.categories) > 0):
-        raise keys.bad("categories", 'kind = "category", categories = ["...", "..."]')
+        raise bad(keys, "categories", 'kind = "category", categories = ["...", "..."]')
     if len({comparable(one) for one in field.categories}) != len(field.categories):
-        raise keys.bad("categories", '"1" != "1.0"')
+        raise bad(keys, "categories", '"1" != "1.0"')
     if field.range and field.kind != "number":
-        raise keys.bad("range", 'kind = "number"')
+        raise bad(keys, "range", 'kind = "number"')
     if field.outside == "missing" and not field.range:
-        raise keys.bad("outside", "range = [low, high]")
+        raise bad(keys, "outside", "range = [low, high]")
     return field
 
 
-def read_label(keys: Keys) -> Label:
+def read_label(keys: Section) -> Label:
     """Read `[label]`: which cases are positive."""
-    rule = keys.text("rule")
+    rule = read_word(keys, "rule")
     found = _RULE.fullmatch(rule.strip())
     comparison, operand = found.groups() if found else ("", "")
     try:
@@ -75,29 +76,29 @@ def read_label(keys: Keys) -> Label:
     values = value if isinstance(value, list) and comparison == "in" else [value]
     known = comparison in COMPARISONS or (comparison == "in" and isinstance(value, list))
     if not known or not values or not all(_is_plain(one) for one in values):
-        raise keys.bad("rule", '"> 0" | \'== "GBM"\' | \'in ["a", "b"]\'')
+        raise bad(keys, "rule", '"> 0" | \'== "GBM"\' | \'in ["a", "b"]\'')
     label = Label(
-        field=keys.text("field"),
+        field=read_word(keys, "field"),
         comparison=comparison,
         values=tuple(one if isinstance(one, str) else float(one) for one in values),
-        positive=keys.text("positive", "positive"),
+        positive=keys.text("positive", default="positive"),
     )
-    keys.close()
+    keys.end()
     return label
 
 
-def read_split(keys: Keys) -> Split:
+def read_split(keys: Section) -> Split:
     """Read `[split]`: which patients are held out."""
-    train_size, held_out = keys.share("train_size"), keys.share("held_out")
+    train_size, held_out = read_share(keys, "train_size"), read_share(keys, "held_out")
     split = Split(
         train_size=0.66 if train_size is None and held_out is None else train_size,
         held_out=held_out,
-        seed=keys.whole("seed", 43),
+        seed=keys.whole("seed", low=0, high=2**32 - 1, default=43),
         stratify=keys.flag("stratify", default=True),
     )
-    keys.close()
+    keys.end()
     if train_size is not None and held_out is not None:
-        raise keys.bad("held_out", "train_size | held_out")
+        raise bad(keys, "held_out", "train_size | held_out")
     return split
 
 
@@ -118,7 +119,7 @@ def plain(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_plain(value: object) -> bool:
-    return isinstance(value, str) or is_finite(value)
+    return isinstance(value, str) or is_number(value)
 
 
 def comparable(category: str) -> float | str:

@@ -14,7 +14,8 @@ from typing import Any
 
 from consilium.kernel.canonical import Digest, Json, digest_json
 from consilium.kernel.errors import InputError, NotFoundError
-from consilium.readers.keys import Keys
+from consilium.kernel.tables import Section
+from consilium.readers.keys import bad, open_schema, read_distinct
 from consilium.readers.parts import (
     plain,
     read_field,
@@ -93,19 +94,19 @@ class Schema:
     @classmethod
     def from_record(cls, record: Mapping[str, Any], *, file: str = "schema") -> Schema:
         """Read and check what `as_record` gave. Raises as `from_toml` does."""
-        keys = Keys(record, file=file)
+        keys = open_schema(record, file=file)
         schema = cls(
-            title=keys.text("title", ""),
-            source=read_source(keys.table("source")),
-            missing=keys.choice("missing", ("drop", "refuse"), "drop"),
-            drop=keys.texts("drop"),
-            patient=keys.text("patient", ""),
-            order=keys.texts("order"),
-            fields=tuple(read_field(one) for one in keys.tables("fields")),
-            label=read_label(keys.table("label", required=True)),
-            split=read_split(keys.table("split")),
+            title=keys.text("title", default=""),
+            source=read_source(keys.section("source", optional=True)),
+            missing=keys.choice("missing", ("drop", "refuse"), default="drop"),
+            drop=read_distinct(keys, "drop"),
+            patient=keys.text("patient", default=""),
+            order=read_distinct(keys, "order"),
+            fields=tuple(read_field(one) for one in keys.sections("fields")),
+            label=read_label(keys.section("label")),
+            split=read_split(keys.section("split", optional=True)),
         )
-        keys.close()
+        keys.end()
         _check_names(schema, keys)
         _check_label(schema, keys)
         return schema
@@ -178,41 +179,41 @@ def load_schema(path: Path) -> Schema:
     return Schema.from_toml(text.removeprefix("\ufeff"), file=path.name)
 
 
-def _check_names(schema: Schema, keys: Keys) -> None:
+def _check_names(schema: Schema, keys: Section) -> None:
     """Check that columns are named once and that every name leads somewhere."""
     names = [one.name for one in schema.fields]
     sources = [one.source for one in schema.fields]
     for key, words in (("name", names), ("source", sources)):
         if len(set(words)) != len(words):
-            raise keys.bad(f"fields.{key}", "x != y")
+            raise bad(keys, f"fields.{key}", "x != y")
     if set(schema.drop) & {*sources, schema.patient}:
-        raise keys.bad("drop", "drop != fields, patient")
+        raise bad(keys, "drop", "drop != fields, patient")
     for one in schema.fields:
         if one.source == schema.patient and one.kind != "text":
-            raise keys.bad("patient", 'kind = "text"')
+            raise bad(keys, "patient", 'kind = "text"')
     wanted = {*sources, schema.patient} - {""}
     if schema.source.names and not wanted <= set(schema.source.names):
-        raise keys.bad("source.names", ", ".join(sorted(wanted - set(schema.source.names))))
+        raise bad(keys, "source.names", ", ".join(sorted(wanted - set(schema.source.names))))
     features = {one.name for one in replace(schema, order=()).features}
     if not features:
-        raise keys.bad("fields", 'kind = "number" | "category"')
+        raise bad(keys, "fields", 'kind = "number" | "category"')
     if schema.order and set(schema.order) != features:
-        raise keys.bad("order", ", ".join(sorted(features)))
+        raise bad(keys, "order", ", ".join(sorted(features)))
 
 
-def _check_label(schema: Schema, keys: Keys) -> None:
+def _check_label(schema: Schema, keys: Section) -> None:
     """Check that the rule can be asked of the label's field."""
     label = schema.label
     asked = next((one for one in schema.fields if one.name == label.field), None)
     if asked is None:
-        raise keys.bad("label.field", " | ".join(one.name for one in schema.fields))
+        raise bad(keys, "label.field", " | ".join(one.name for one in schema.fields))
     if asked.source == schema.patient:
-        raise keys.bad("label.field", "label != patient")
+        raise bad(keys, "label.field", "label != patient")
     if asked.kind == "number":
         if not all(isinstance(value, float) for value in label.values):
-            raise keys.bad("label.rule", "> 0 | == 1 | in [1, 2]")
+            raise bad(keys, "label.rule", "> 0 | == 1 | in [1, 2]")
         return
     if label.comparison not in ("==", "in") or any(isinstance(v, float) for v in label.values):
-        raise keys.bad("label.rule", '== "..." | in ["...", "..."]')
+        raise bad(keys, "label.rule", '== "..." | in ["...", "..."]')
     if asked.kind == "category" and not set(label.values) <= set(asked.categories):
-        raise keys.bad("label.rule", " | ".join(f'"{one}"' for one in asked.categories))
+        raise bad(keys, "label.rule", " | ".join(f'"{one}"' for one in asked.categories))

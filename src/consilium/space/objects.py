@@ -1,107 +1,56 @@
-"""Strict reading of one JSON object; whatever is wrong is named by its key."""
+"""A record's JSON objects, read strictly: figures that may be null, and the one sentence.
+
+The reading itself is `kernel.tables`. What is absent or null is a figure that
+is not defined; keys that nobody asks for are a newer node's and do no harm.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from consilium.kernel.errors import IntegrityError
+from consilium.kernel.tables import Fault, Section, Slip, is_number
 
 
-class ObjectReader:
-    """Reads one object of a record and names the key of whatever is wrong."""
+def open_record(source: object) -> Section:
+    """Open the object that holds all others.
 
-    def __init__(self, source: object, place: str) -> None:
-        self._place = place
-        if not isinstance(source, Mapping):
-            raise self._refuse("")
-        self._source = source
+    Raises
+    ------
+    IntegrityError
+        `space.bad_record`, as everything that is read from it.
+    """
+    if not isinstance(source, Mapping):
+        raise IntegrityError("space.bad_record", key="the record")
+    return Section(source, refuse=_refuse)
 
-    def has(self, key: str) -> bool:
-        """Say whether a key is there."""
-        return key in self._source
 
-    def text(self, key: str) -> str:
-        """Take a text."""
-        value = self._source.get(key)
-        if not isinstance(value, str):
-            raise self._refuse(key)
-        return value
+def read_figure(source: Section, key: str) -> float | None:
+    """Read a finite number or null; absent means null."""
+    there = source.has(key) and source.take(key) is not None
+    return source.number(key) if there else None
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        """Take a list of texts; absent means none."""
-        value = self._source.get(key, ())
-        if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
-            raise self._refuse(key)
-        return tuple(value)
 
-    def words(self) -> dict[str, str]:
-        """Take an object whose values are all texts."""
-        return {key: self.text(key) for key in self._source}
+def read_figures(source: Section, key: str) -> tuple[float, ...]:
+    """Read a list of finite numbers, leaving out what is null."""
+    values = source.take(key)
+    if not isinstance(values, list | tuple):
+        raise source.refuse(Fault.NUMBER, key)
+    known = [value for value in values if value is not None]
+    if not all(map(is_number, known)):
+        raise source.refuse(Fault.NUMBER, key)
+    return tuple(map(float, known))
 
-    def whole(self, key: str) -> int:
-        """Take a whole number that is not negative."""
-        value = self._source.get(key)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise self._refuse(key)
-        return value
 
-    def flag(self, key: str) -> bool:
-        """Take true or false."""
-        value = self._source.get(key)
-        if not isinstance(value, bool):
-            raise self._refuse(key)
-        return value
+def read_pair(source: Section, key: str) -> tuple[float, float] | None:
+    """Read two numbers, the lower first, or null; absent means null."""
+    if not source.has(key) or source.take(key) is None:
+        return None
+    pair = read_figures(source, key)
+    if len(pair) != 2 or pair[0] > pair[1]:
+        raise source.refuse(Fault.NUMBER, key)
+    return (pair[0], pair[1])
 
-    def number(self, key: str) -> float:
-        """Take a finite number."""
-        value = self.maybe(key)
-        if value is None:
-            raise self._refuse(key)
-        return value
 
-    def maybe(self, key: str) -> float | None:
-        """Take a finite number or null; absent means null."""
-        return self._number(self._source.get(key), key)
-
-    def numbers(self, key: str) -> tuple[float, ...]:
-        """Take a list of finite numbers."""
-        values = self._source.get(key)
-        if not isinstance(values, list | tuple):
-            raise self._refuse(key)
-        found = [self._number(value, key) for value in values]
-        return tuple(value for value in found if value is not None)
-
-    def pair(self, key: str) -> tuple[float, float] | None:
-        """Take two numbers, the lower first, or null."""
-        if self._source.get(key) is None:
-            return None
-        pair = self.numbers(key)
-        if len(pair) != 2 or pair[0] > pair[1]:
-            raise self._refuse(key)
-        return (pair[0], pair[1])
-
-    def within(self, key: str) -> ObjectReader:
-        """Take an object; absent means empty."""
-        return ObjectReader(self._source.get(key, {}), self._name(key))
-
-    def many(self, key: str) -> list[ObjectReader]:
-        """Take a list of objects; absent means none."""
-        values = self._source.get(key, ())
-        if not isinstance(values, list | tuple):
-            raise self._refuse(key)
-        return [ObjectReader(value, self._name(key)) for value in values]
-
-    def _number(self, value: object, key: str) -> float | None:
-        if value is None:
-            return None
-        plain = isinstance(value, int | float) and not isinstance(value, bool)
-        if not plain or not math.isfinite(float(str(value))):
-            raise self._refuse(key)
-        return float(str(value))
-
-    def _name(self, key: str) -> str:
-        return ".".join(part for part in (self._place, key) if part)
-
-    def _refuse(self, key: str) -> IntegrityError:
-        return IntegrityError("space.bad_record", key=self._name(key) or "the record")
+def _refuse(slip: Slip) -> IntegrityError:
+    return IntegrityError("space.bad_record", key=".".join(step.key for step in slip.way))

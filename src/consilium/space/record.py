@@ -11,12 +11,13 @@ from __future__ import annotations
 import builtins
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from consilium.kernel.canonical import read_json
-from consilium.space.objects import ObjectReader
+from consilium.kernel.tables import Section
+from consilium.space.objects import open_record, read_figure, read_figures, read_pair
 
 METHODS = ("federated", "recalibrated", "local", "majority", "pooled")
 """Rows of every table: what is compared, in the order people read it."""
@@ -145,7 +146,7 @@ class ResultRecord:
             `space.bad_record`, naming the key.
         """
         source = read_json(data) if isinstance(data, builtins.bytes | str) else data
-        return _record(ObjectReader(source, ""))
+        return _record(open_record(source))
 
     def with_sites(self, sites: Iterable[SiteResult]) -> ResultRecord:
         """Return the record with other sites, its mean and worst computed anew."""
@@ -182,72 +183,77 @@ def _average(values: list[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _record(source: ObjectReader) -> ResultRecord:
-    sites = tuple(_site(each) for each in source.many("sites"))
-    timing, traffic = source.within("timing"), source.within("bytes")
-    evidence, model = source.within("evidence"), source.within("model")
+def _record(source: Section) -> ResultRecord:
+    sites = tuple(_site(each) for each in source.sections("sites", optional=True))
+    timing, traffic, evidence, model = (
+        source.section(key, optional=True) for key in ("timing", "bytes", "evidence", "model")
+    )
     return ResultRecord(
         study=source.text("study"),
         recipe=source.text("recipe"),
         rule=source.text("rule"),
-        seed=source.whole("seed"),
-        rounds=source.whole("rounds"),
+        seed=source.whole("seed", low=0),
+        rounds=source.whole("rounds", low=0),
         sites=sites,
         mean=mean_rows(sites),
         worst=worst_rows(sites),
         timing=Timing(
-            command_to_first_round_s=timing.maybe("command_to_first_round_s"),
-            round_overhead_s=timing.numbers("round_overhead_s"),
+            command_to_first_round_s=read_figure(timing, "command_to_first_round_s"),
+            round_overhead_s=read_figures(timing, "round_overhead_s"),
             total_s=timing.number("total_s"),
         ),
-        bytes=Traffic(up=traffic.whole("up"), down=traffic.whole("down")),
+        bytes=Traffic(up=traffic.whole("up", low=0), down=traffic.whole("down", low=0)),
         evidence=EvidenceVerdict(
-            entries=evidence.whole("entries"), verified=evidence.flag("verified")
+            entries=evidence.whole("entries", low=0), verified=evidence.flag("verified")
         ),
         model=ModelRef(digest=model.text("digest"), passport=model.text("passport")),
-        notes=source.texts("notes"),
+        notes=source.texts("notes", default=()),
     )
 
 
-def _site(source: ObjectReader) -> SiteResult:
-    intervals = source.within("intervals")
-    calibration = source.within("calibration")
+def _site(source: Section) -> SiteResult:
+    intervals = source.section("intervals", optional=True)
+    calibration = source.section("calibration", optional=True)
+    undefined = source.section("undefined", optional=True)
     return SiteResult(
         id=source.text("id"),
         title=source.text("title"),
-        n_train=source.whole("n_train"),
-        n_test=source.whole("n_test"),
-        auroc=_row(source.within("auroc")),
-        accuracy=_row(source.within("accuracy")),
-        brier=_row(source.within("brier")),
-        slope=_row(source.within("slope")),
-        intervals={metric: _intervals(intervals.within(metric)) for metric in METRICS},
-        undefined=source.within("undefined").words(),
+        n_train=source.whole("n_train", low=0),
+        n_test=source.whole("n_test", low=0),
+        auroc=_over_methods(source, "auroc", read_figure),
+        accuracy=_over_methods(source, "accuracy", read_figure),
+        brier=_over_methods(source, "brier", read_figure),
+        slope=_over_methods(source, "slope", read_figure),
+        intervals={metric: _over_methods(intervals, metric, read_pair) for metric in METRICS},
+        undefined={key: undefined.text(key) for key in undefined.names()},
         chosen=source.text("chosen"),
         calibration={
-            method: tuple(_bin(each) for each in calibration.many(method))
+            method: tuple(_bin(each) for each in calibration.sections(method, optional=True))
             for method in METHODS
             if calibration.has(method)
         },
-        curve=tuple(_point(each) for each in source.many("curve")),
+        curve=tuple(_point(each) for each in source.sections("curve", optional=True)),
     )
 
 
-def _row(source: ObjectReader) -> Row:
-    return {method: source.maybe(method) for method in METHODS}
+_Entry = TypeVar("_Entry")
 
 
-def _intervals(source: ObjectReader) -> Intervals:
-    return {method: source.pair(method) for method in METHODS}
+def _over_methods(
+    source: Section, key: str, read: Callable[[Section, str], _Entry]
+) -> dict[str, _Entry]:
+    """Read one table with an entry for each method; an absent one is null throughout."""
+    table = source.section(key, optional=True)
+    return {method: read(table, method) for method in METHODS}
 
 
-def _bin(source: ObjectReader) -> CalibrationBin:
+def _bin(source: Section) -> CalibrationBin:
     return CalibrationBin(
         predicted=source.number("predicted"),
         observed=source.number("observed"),
-        n=source.whole("n"),
+        n=source.whole("n", low=0),
     )
 
 
-def _point(source: ObjectReader) -> CurvePoint:
-    return CurvePoint(round=source.whole("round"), loss=source.maybe("loss"))
+def _point(source: Section) -> CurvePoint:
+    return CurvePoint(round=source.whole("round", low=0), loss=read_figure(source, "loss"))

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from consilium.dataspace.datasets import GOVERNANCE, check_governance
 from consilium.kernel.errors import InputError
 from consilium.kernel.identifiers import check_name, participant_id
+from consilium.kernel.tables import Section
 from consilium.space.plans import (
     COUNT,
     DAYS,
@@ -28,7 +29,7 @@ from consilium.space.plans import (
     StudyPlan,
     TermsPlan,
 )
-from consilium.space.tables import Section, open_tables
+from consilium.space.tables import open_tables
 
 SPACE_LENGTH = 48
 """A space's name must fit into certificate names of 64 characters."""
@@ -59,10 +60,12 @@ def read_space(path: Path, *, data: Path | None = None) -> SpacePlan:
     space.end()
     hub = _hub(top.section("hub", optional=True))
     base = (data or path.parent).resolve()
-    participants = _unique([_participant(each, base) for each in top.sections("participant")], top)
+    participants = _unique(
+        [_participant(each, base) for each in top.sections("participant", optional=True)], top
+    )
     if not participants:
         raise top.refuse("space.no_participants", "participant")
-    studies = _unique([_study(each) for each in top.sections("study")], top)
+    studies = _unique([_study(each) for each in top.sections("study", optional=True)], top)
     top.end()
     plan = SpacePlan(name=name, title=title, hub=hub, participants=participants, studies=studies)
     _check_references(plan, top)
@@ -86,7 +89,7 @@ def check_files(plan: SpacePlan) -> None:
 def _hub(section: Section) -> HubPlan:
     usual = HubPlan()
     plan = HubPlan(
-        host=section.text("host", default=usual.host),
+        host=section.line("host", default=usual.host),
         port=section.whole("port", low=0, high=65535, default=usual.port),
         engine_port=section.whole("engine_port", low=0, high=65535, default=usual.engine_port),
     )
@@ -99,18 +102,18 @@ def _participant(section: Section, base: Path) -> ParticipantPlan:
     if name == HUB_NAME:
         raise section.refuse("space.taken_name", "name", name=name)
     title = _short_title(section, name)
-    datasets = [_dataset(each, base) for each in section.sections("dataset")]
+    datasets = [_dataset(each, base) for each in section.sections("dataset", optional=True)]
     section.end()
     return ParticipantPlan(name=name, title=title, datasets=_unique(datasets, section))
 
 
 def _dataset(section: Section, base: Path) -> DatasetPlan:
     name = _name(section)
-    schema = section.text("schema")
+    schema = section.line("schema")
     plan = DatasetPlan(
         name=name,
-        title=section.text("title", default=name),
-        path=base / section.text("path"),
+        title=section.line("title", default=name),
+        path=base / section.line("path"),
         schema=str(base / schema) if schema.endswith(".toml") else schema,
         public=section.flag("public", default=False),
         governance=_governance(section),
@@ -138,8 +141,8 @@ def _governance(section: Section) -> dict[str, Any]:
 
 def _terms(section: Section) -> TermsPlan:
     plan = TermsPlan(
-        purposes=section.texts("purposes"),
-        recipients=section.texts("recipients"),
+        purposes=section.lines("purposes"),
+        recipients=section.lines("recipients"),
         days=section.whole("days", low=1, high=3650, default=DAYS),
         count=section.whole("count", low=1, high=GREATEST, default=COUNT),
         max_rounds=section.whole("max_rounds", low=1, high=GREATEST, default=MAX_ROUNDS),
@@ -180,7 +183,7 @@ def read_offer(path: Path) -> tuple[dict[str, Any], TermsPlan]:
 
 
 def _study(section: Section) -> StudyPlan:
-    plan = _plan(section, lead=section.text("lead"))
+    plan = _plan(section, lead=section.line("lead"))
     section.end()
     return plan
 
@@ -188,20 +191,20 @@ def _study(section: Section) -> StudyPlan:
 def _plan(section: Section, *, lead: str) -> StudyPlan:
     name = _name(section)
     datasets = section.section("datasets")
-    sites = {member: datasets.text(member) for member in datasets.names()}
+    sites = {member: datasets.line(member) for member in datasets.names()}
     if not sites:
         raise section.refuse("space.no_sites", "datasets")
     least, usual = min(2, len(sites)), max(min(2, len(sites)), len(sites) - 1)
     return StudyPlan(
         name=name,
-        title=section.text("title", default=name),
-        question=section.text("question", default=""),
-        purpose=section.text("purpose"),
+        title=section.line("title", default=name),
+        question=section.line("question", default=""),
+        purpose=section.line("purpose"),
         lead=lead,
         datasets=sites,
-        recipe=section.text("recipe"),
+        recipe=section.line("recipe"),
         settings=section.facts("settings"),
-        rule=section.text("rule", default="fedavg"),
+        rule=section.line("rule", default="fedavg"),
         rule_settings=section.facts("rule_settings"),
         rounds=section.whole("rounds", low=1, high=100_000),
         quorum=section.whole("quorum", low=least, high=len(sites), default=usual),
@@ -211,7 +214,7 @@ def _plan(section: Section, *, lead: str) -> StudyPlan:
 
 
 def _name(section: Section) -> str:
-    name = section.text("name")
+    name = section.line("name")
     try:
         return check_name(name)
     except InputError as error:
@@ -219,7 +222,7 @@ def _name(section: Section) -> str:
 
 
 def _space_name(section: Section) -> str:
-    name = section.text("name")
+    name = section.line("name")
     try:
         participant_id(name, HUB_NAME)
     except InputError as error:
@@ -230,7 +233,7 @@ def _space_name(section: Section) -> str:
 
 
 def _short_title(section: Section, name: str) -> str:
-    title = section.text("title", default=name)
+    title = section.line("title", default=name)
     if len(title) > TITLE_LENGTH or not title.isprintable():
         raise section.refuse("space.too_long", "title", most=TITLE_LENGTH)
     return title

@@ -86,16 +86,12 @@ def test_catalogue_to_completed_transfer_over_http(
     hospitals: tuple[Hospital, Hospital], loopback: Loopback
 ) -> None:
     north, south = hospitals
-    began = time.monotonic()
     (listing,) = request_catalog(north.connector, south.me)
     asked = negotiation.request_agreement(
         north.connector, south.me, dataset=listing.dataset, offer=listing.offer
     )
     done = north.connector.wait_for(Negotiation, asked.pid, timeout_s=20)
-    seconds = time.monotonic() - began
     assert done.state == FINALIZED
-    assert seconds < 5, "alone on the machine it is well below one second"
-    print(f"catalogue to FINALIZED: {seconds:.3f} s")  # noqa: T201
     agreement = north.agreement(done.agreement, role=Role.CONSUMER)
     signed = sign_claims(
         north, study_claims(north, south, agreement, expires="2027-01-01T00:00:00Z")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -134,7 +136,7 @@ def test_the_leads_own_data_take_part_under_an_agreement_with_itself(
 
 
 STEPS = ["recruiting", "agreed", "recruited", "signed", "opened", "submitted", "running"]
-STEPS += ["round_closed", "evaluated"]
+STEPS += ["round_closed", "evaluation_started"]
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -356,3 +358,52 @@ def test_a_bad_draft_begins_nothing(world: StudySpace, north: Hospital, south: H
     with north.database.read() as connection:
         assert list_studies(connection) == []
     assert north.kinds() == []
+
+
+def forge_reply(result: dict[str, Any]) -> None:
+    replies = result["evaluation"]["replies"]
+    first, second = sorted(replies)
+    replies[first], replies[second] = replies[second], replies[first]
+
+
+def forge_model(result: dict[str, Any]) -> None:
+    model = base64.b64decode(result["final"])
+    result["final"] = base64.b64encode(model[:-8] + bytes(8)).decode()
+
+
+def lose_a_site(result: dict[str, Any]) -> None:
+    result["evaluation"]["replies"].popitem()
+
+
+@pytest.mark.parametrize(
+    ("forge", "reason"),
+    [
+        (forge_reply, "ledger.bad_signature"),
+        (forge_model, "gate.other_task"),
+        (lose_a_site, "study.bad_result"),
+    ],
+)
+def test_a_forged_result_gives_no_passport_and_no_result(
+    world: StudySpace,
+    north: Hospital,
+    south: Hospital,
+    west: Hospital,
+    *,
+    forge: Callable[[dict[str, Any]], None],
+    reason: str,
+) -> None:
+    line = world.line(north)
+
+    def edit(target: str, answer: Any) -> Any:
+        if target.endswith("/result"):
+            forge(answer)
+        return answer
+
+    line.edit = edit
+    study = world.leading(world.office(north, hub=line)).begin(make_draft(south, west))
+    row = await_study(north, study)
+    assert (row["state"], row["reason"], row["result"]) == ("FAILED", reason, "")
+    assert not (world.folder / "north-models").exists()
+    assert count(north, "passport.issued") == 0
+    (failure,) = study_events(north, study, "failure")
+    assert failure["facts"]["zh"]

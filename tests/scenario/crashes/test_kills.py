@@ -12,6 +12,7 @@ from whole_space import (
     OTHER,
     StudyWatch,
     WholeSpace,
+    is_gone,
     moment_of,
     practice_plan,
     wait_until,
@@ -151,7 +152,7 @@ def test_after_a_kill_of_the_hub_the_study_ends_with_the_same_model(
     assert len(below) == 4, below  # signer, engine, its helper, the job
     space.kill(hub)
     took_s = wait_until(
-        lambda: not any(process.is_running() for process in below), within_s=5, what="their end"
+        lambda: all(map(is_gone, below)), within_s=5, what="their end"
     )
     print(f"its children ended after {took_s:.1f} s")
     space.restart(HUB_NAME)

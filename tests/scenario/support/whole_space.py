@@ -213,7 +213,7 @@ class WholeSpace:
         """End a process at once (SIGKILL) and return the moment, in seconds since 1970."""
         moment = time.time()
         process.kill()
-        process.wait(timeout=10)
+        wait_until(lambda: is_gone(process), within_s=10, what="a killed process's end")
         return moment
 
     def restart(self, name: str) -> None:
@@ -302,6 +302,14 @@ def whole_space(plan: SpacePlan, home: Path) -> Iterator[WholeSpace]:
         yield space
         space.close()
     check_nothing_left(mark, ports)
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Say whether a process runs no more; its parent may not have noticed yet."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def check_nothing_left(mark: str, ports: list[int]) -> None:

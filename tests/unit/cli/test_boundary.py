@@ -70,7 +70,7 @@ def run_raising(error: BaseException) -> int:
         (("evidence", "verify", "--checkpoint", "none"), 2, "cli.no_checkpoint"),
         (("evidence", "list", "--limit", "0"), 2, "cli.usage"),
         (("hub", "serve", "nowhere"), 3, "hub.no_hub"),
-        (("hub", "token", "west"), 6, "space.no_node"),
+        (("hub", "token", "west"), 6, "hub.signer_away"),
         (("node", "serve", "nowhere"), 3, "link.not_joined"),
         (("node", "join", "rubbish"), 2, "link.token_damaged"),
         (("data", "fetch", "lung"), 3, "readers.no_open_data"),

@@ -13,8 +13,8 @@ from consilium.cli import DEMO, NOUNS, build_app
 from consilium.cli.boundary import run_app
 
 VERBS = {
-    "hub": {"init", "serve", "token", "members", "checkpoint", "status"},
-    "node": {"join", "serve", "status"},
+    "hub": {"init", "serve", "token", "revoke", "members", "checkpoint", "status"},
+    "node": {"join", "serve", "status", "members", "accept"},
     "dataset": {"add", "list", "show"},
     "catalog": {"search"},
     "agreement": {"list", "show", "request"},

@@ -20,7 +20,7 @@ from consilium.federation.flare import executor, validator
 from consilium.federation.flare.forker import Forker
 from consilium.federation.flare.kits import HEART_BEAT_S
 from consilium.federation.flare.launcher import use_forker
-from consilium.federation.flare.lifeline import end_with_stream
+from consilium.federation.flare.lifeline import end_with_child, end_with_stream
 from consilium.federation.flare.restriction import restrict_hub
 from consilium.federation.flare.surroundings import NO_FOLDER, become, prepare_kit, read_startup
 
@@ -42,8 +42,10 @@ def main(argv: Sequence[str]) -> int:
     prepare_kit(kit)
     restrict_hub()
     conn_manager.MAX_WAIT = LONGEST_PAUSE_S
-    use_forker(Forker(run_job))
+    forker = Forker(run_job)
+    use_forker(forker)
     end_with_stream(0)
+    end_with_child(forker.pid)
     name = str(read_startup(kit, "fed_client.json")["client"]["fqsn"])
     options = [f"uid={name}", f"heart_beat_interval={HEART_BEAT_S}"]
     args = become(client_train, kit, "fed_client.json", options)

@@ -42,6 +42,8 @@ from consilium.kernel.errors import ConsiliumError, DeniedError, InputError, Sta
 
 _LARGEST_REQUEST = 1 << 16
 _DETAIL_S = 0.3
+SILENCE_S = 2.5 * HEART_BEAT_S
+"""After so long without a sign of life a site counts as gone."""
 _log = logging.getLogger(__name__)
 
 
@@ -140,7 +142,9 @@ class HubControl(FLComponent):
         return dict(found.meta) if found else {}
 
     def _sites(self) -> dict[str, Any]:
-        return {"sites": sorted(client.name for client in self._engine.get_clients())}
+        fresh = time.time() - SILENCE_S  # FLARE's own list keeps a site that is gone for longer
+        clients = [one for one in self._engine.get_clients() if one.last_connect_time >= fresh]
+        return {"sites": sorted(client.name for client in clients)}
 
     def _jobs(self) -> dict[str, Any]:
         with self._engine.new_context() as context:
@@ -179,7 +183,6 @@ class DeadSiteWatch:
     """
 
     INTERVAL_S = 0.5
-    SILENCE_S = 2.5 * HEART_BEAT_S
     EVERY, REPEATS = 4, 20
 
     def __init__(self, engine: Any) -> None:
@@ -219,7 +222,7 @@ class DeadSiteWatch:
                 current = connected.get(client.token)
                 if not runner.is_client_outcome_pending(job, client.name):
                     found.append(((job, client.name), "its process ended"))
-                elif current is None or now - current.last_connect_time > self.SILENCE_S:
+                elif current is None or now - current.last_connect_time > SILENCE_S:
                     found.append(((job, client.name), "no sign of life"))
         return found
 

@@ -18,7 +18,7 @@ from nvflare.private.fed.app.server import runner_process, server_train
 from consilium.federation.flare import control, controller
 from consilium.federation.flare.forker import Forker
 from consilium.federation.flare.launcher import use_forker
-from consilium.federation.flare.lifeline import end_with_stream
+from consilium.federation.flare.lifeline import end_with_child, end_with_stream
 from consilium.federation.flare.processes import PORT_TAKEN
 from consilium.federation.flare.surroundings import NO_FOLDER, become, prepare_kit, read_startup
 
@@ -39,8 +39,10 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write(f"port {port} is taken by another process\n")
         return PORT_TAKEN
     prepare_kit(kit)
-    use_forker(Forker(run_job))
+    forker = Forker(run_job)
+    use_forker(forker)
     end_with_stream(0)
+    end_with_child(forker.pid)
     args = become(server_train, kit, "fed_server.json", [])
     return int(
         MainProcessMonitor.run(main_func=server_train.main, run_dir=str(kit), args=args) or 0
