@@ -39,7 +39,7 @@ from consilium.federation.studies import (
 from consilium.gate.orders import Order, Study, peek_study
 from consilium.kernel.canonical import digest_of
 from consilium.kernel.clock import Clock
-from consilium.kernel.errors import ConsiliumError, NotFoundError, PeerError, StateError
+from consilium.kernel.errors import ConsiliumError, NotFoundError, StateError
 from consilium.kernel.identifiers import ParticipantId, StudyId
 from consilium.ledger.database import Database
 
@@ -366,11 +366,7 @@ class Conduct:
         return patience.start_s if not seen else self.plan.deadline_s + patience.margin_s
 
     def _tell_refusals(self, job: str, told: set[ParticipantId]) -> None:
-        try:
-            refusals = self.hub.engine.refusals(job)
-        except PeerError:  # the engine is down; the look at its job's status tells
-            return
-        for participant, words in refusals.items():
+        for participant, words in self.hub.engine.refusals(job).items():
             if participant not in told:
                 told.add(participant)
                 self._say("refused", {"participant": participant, "reason": words})

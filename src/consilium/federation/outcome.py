@@ -21,6 +21,7 @@ from consilium.kernel.canonical import Digest, digest_of
 from consilium.kernel.clock import read_time
 from consilium.kernel.errors import DeniedError, InputError, IntegrityError
 from consilium.kernel.identifiers import ParticipantId
+from consilium.kernel.tables import is_number
 from consilium.ledger.keys import PublicKey
 
 METRICS = {"auroc": "auroc", "accuracy": "accuracy", "brier": "brier", "slope": "calibration_slope"}
@@ -113,7 +114,7 @@ def _check_evaluation(site: ParticipantId, answer: Answer) -> None:
 
 
 def _is_figure(value: object) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    return value is None or is_number(value)
 
 
 def _bad(reason: str) -> IntegrityError:

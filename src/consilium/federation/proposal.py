@@ -10,6 +10,8 @@ from typing import Any
 from consilium.federation.aggregation import check_rule
 from consilium.federation.registry import Recipes
 from consilium.gate.orders import (
+    LONGEST_WORDS,
+    RANGES,
     ArrayNeed,
     FieldNeed,
     Invitation,
@@ -56,14 +58,7 @@ class Draft:
     days: int = 30
 
 
-_RANGES = {
-    "rounds": (1, 100_000),
-    "deadline_s": (0.1, 86_400),
-    "seed": (0, 2**53 - 1),
-    "days": (1, 3_650),
-}
-"""Least and greatest values of a draft's numbers, both allowed."""
-_LONGEST_WORDS = 400
+_RANGES = RANGES | {"days": (1, 3_650)}
 
 
 def read_draft(value: Json, *, recipes: Recipes) -> Draft:
@@ -109,8 +104,8 @@ def _check_ranges(draft: Draft) -> None:
         if not low <= getattr(draft, name) <= high:
             raise _bad(name, f"is not between {low} and {high}")
     for name in ("title", "purpose"):
-        if not 1 <= len(getattr(draft, name)) <= _LONGEST_WORDS:
-            raise _bad(name, f"has not between 1 and {_LONGEST_WORDS} letters")
+        if not 1 <= len(getattr(draft, name)) <= LONGEST_WORDS:
+            raise _bad(name, f"has not between 1 and {LONGEST_WORDS} letters")
     # Each hospital has one place in a plan, with one agreement and one key.
     invited = len({wish.participant for wish in draft.invite})
     if not draft.invite or invited != len(draft.invite):

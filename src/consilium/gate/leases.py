@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from consilium.gate.admission import Asked, House, Standing, check_newest, check_terms
 from consilium.gate.budgets import Showing, claim_round
-from consilium.gate.plain import is_digest
+from consilium.gate.orders import MOST_ROUNDS
 from consilium.gate.replies import EVALUATE, TRAIN, countersigned_round
 from consilium.gate.store import LEASES, find_admission, find_shown_model
-from consilium.kernel.canonical import Digest, Json
+from consilium.kernel.canonical import Digest, Json, is_digest
 from consilium.kernel.clock import write_time
 from consilium.kernel.errors import DeniedError
 from consilium.kernel.identifiers import LeaseId, new_urn
@@ -24,7 +24,6 @@ from consilium.readers.schema import Schema
 OUT = "out"
 USED = "used"
 REFUSED = "refused"
-MOST_ROUNDS = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,11 @@ from consilium.ledger.statements import peek_statement, sign_statement, verify_s
 
 LARGEST_ORDER = 4 * 1024 * 1024
 KINDS = ("number", "category")
+MOST_ROUNDS = 100_000
+RANGES = {"rounds": (1, MOST_ROUNDS), "seed": (0, 2**53 - 1), "deadline_s": (0.1, 86_400)}
+"""Least and greatest values of a plan's numbers, both allowed."""
+LONGEST_WORDS = 400
+"""Letters of a plan's title, purpose and names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +153,7 @@ class Order:
         order = from_plain(cls, _json(data))
         _within(order.segment, "segment", 1, 1_000_000)
         _within(order.attempt, "attempt", 1, 1_000_000)
-        _within(order.first_round, "first_round", 1, 100_001)
+        _within(order.first_round, "first_round", 1, MOST_ROUNDS + 1)
         return order
 
 
@@ -202,10 +207,8 @@ def check_study(study: Study) -> Study:
         `gate.bad_order` naming the field.
     """
     # 1. Numbers.
-    _within(study.rounds, "rounds", 1, 100_000)
-    _within(study.seed, "seed", 0, 2**53 - 1)
-    if not 0.1 <= study.deadline_s <= 86_400:
-        raise bad("deadline_s", "is not between 0.1 and 86400")
+    for name, (low, high) in RANGES.items():
+        _within(getattr(study, name), name, low, high)
     # 2. Sites: each hospital, agreement and key once; a quorum that can be met.
     _within(len(study.sites), "sites", 1, 1_000)
     for part in ("participant", "agreement", "key"):
@@ -222,7 +225,7 @@ def check_study(study: Study) -> Study:
             _within(length, "layout.shape", 0, 2**40)
     # 4. Words and times.
     for name in ("space", "title", "purpose", "label", "rule"):
-        _within(len(getattr(study, name)), name, 1, 400)
+        _within(len(getattr(study, name)), name, 1, LONGEST_WORDS)
     if _time(study.created, "created") >= _time(study.expires, "expires"):
         raise bad("expires", "is not after its creation")
     return study
@@ -256,7 +259,7 @@ def _json(data: bytes) -> Any:
         raise bad("order", "is not JSON with each key once") from error
 
 
-def _within(value: int, name: str, low: int, high: int) -> None:
+def _within(value: float, name: str, low: float, high: float) -> None:
     if not low <= value <= high:
         raise bad(name, f"is not between {low} and {high}")
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from consilium.kernel.canonical import Digest, Json
+from consilium.kernel.canonical import Digest, Json, is_digest
 from consilium.kernel.errors import InputError
 from consilium.kernel.identifiers import ParticipantId
 
@@ -23,7 +23,6 @@ Record = TypeVar("Record")
 DEEPEST = 8
 LONGEST = 64 * 1024
 
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PARTICIPANT = re.compile(r"did:web:[a-z0-9][a-z0-9.-]{1,60}:[a-z][a-z0-9-]{1,39}")
 _IDENTIFIER = re.compile(r"[!-~]{1,200}")
 # Control characters, lone surrogates and marks that turn the reading direction.
@@ -75,11 +74,6 @@ def bad(field: str, reason: str) -> InputError:
     return InputError("gate.bad_order", field=field, reason=reason)
 
 
-def is_digest(text: str) -> bool:
-    """Tell whether `text` has the form of a fingerprint."""
-    return _DIGEST.fullmatch(text) is not None
-
-
 def _join(at: str, name: str) -> str:
     return f"{at}.{name}" if at else name
 
@@ -111,9 +105,9 @@ def _text(value: Json, at: str) -> str:
     return value
 
 
-def _matching(form: re.Pattern[str], name: str) -> Callable[[Json, str], str]:
+def _matching(fits: Callable[[str], object], name: str) -> Callable[[Json, str], str]:
     def read(value: Json, at: str) -> str:
-        if not isinstance(value, str) or not form.fullmatch(value):
+        if not isinstance(value, str) or not fits(value):
             raise bad(at, f"is not {name}")
         return value
 
@@ -161,7 +155,7 @@ _LEAVES: dict[Any, Callable[[Json, str], Any]] = {
     int: _whole,
     float: _number,
     bool: _flag,
-    "identifier": _matching(_IDENTIFIER, "an identifier"),
-    Digest: _matching(_DIGEST, "a fingerprint"),
-    ParticipantId: _matching(_PARTICIPANT, "a participant's identifier"),
+    "identifier": _matching(_IDENTIFIER.fullmatch, "an identifier"),
+    Digest: _matching(is_digest, "a fingerprint"),
+    ParticipantId: _matching(_PARTICIPANT.fullmatch, "a participant's identifier"),
 }

@@ -93,7 +93,7 @@ def _fresh(home: Path) -> Iterator[None]:
     if (home / FILE).exists():
         raise StateError("hub.exists", path=str(home), now="made", wanted="empty")
     was_there = home.is_dir()
-    if was_there and any(home.iterdir()):
+    if home.exists() and (not was_there or any(home.iterdir())):
         raise StateError("hub.folder_in_use", path=str(home), now="in use", wanted="empty")
     try:
         home.mkdir(mode=0o755, parents=True, exist_ok=True)

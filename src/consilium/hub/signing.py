@@ -111,7 +111,7 @@ class Signer:
             `hub.name_taken`.
         """
         member, title = check_name(_text(facts, "member")), check_title(_text(facts, "title"))
-        hours = facts.get("hours") or self._settings.signer.token_hours
+        hours = self._settings.signer.token_hours if facts.get("hours") is None else facts["hours"]
         if member in RESERVED:
             raise InputError("hub.reserved_name", name=member)
         if not isinstance(hours, (int, float)) or not 0 < hours <= LONGEST_TOKEN_HOURS:

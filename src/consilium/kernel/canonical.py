@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import NewType
 
@@ -21,6 +22,8 @@ Digest = NewType("Digest", str)
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 """What canonical JSON can hold."""
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def canonical_bytes(value: Json) -> bytes:
@@ -62,6 +65,11 @@ def read_json(data: bytes | str) -> Json:
 def digest_of(data: bytes) -> Digest:
     """Fingerprint bytes as `sha256:<hex>`."""
     return Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")
+
+
+def is_digest(text: str) -> bool:
+    """Tell whether `text` has the form of a fingerprint."""
+    return _DIGEST.fullmatch(text) is not None
 
 
 def digest_json(value: Json) -> Digest:

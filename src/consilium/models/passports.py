@@ -9,12 +9,18 @@ lead's key can check it against the weights, offline.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from consilium.kernel.canonical import Digest, Json, canonical_bytes, digest_of, read_json
+from consilium.kernel.canonical import (
+    Digest,
+    Json,
+    canonical_bytes,
+    digest_of,
+    is_digest,
+    read_json,
+)
 from consilium.kernel.errors import InputError, IntegrityError
 from consilium.kernel.identifiers import AgreementId, ParticipantId, StudyId
 from consilium.ledger.keys import PublicKey, SigningKey
@@ -23,8 +29,6 @@ from consilium.ledger.statements import peek_statement, sign_statement, verify_s
 KIND = "passport"
 RESEARCH_ONLY = "Research use. Not a medical device; not for decisions about single patients."
 NO_NOISE = "No differential privacy was applied; updates were bounded in shape and number only."
-
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +139,7 @@ class Passport:
         try:
             passport = _read(record)
             digests = [passport.weights, passport.lineage.plan, passport.lineage.start]
-            sound = all(_DIGEST.fullmatch(digest) for digest in digests)
+            sound = all(map(is_digest, digests))
             same = canonical_bytes(passport.as_record()) == canonical_bytes(dict(record))
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise InputError("models.bad_passport") from error

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from consilium.dataspace.records import Terms
 from consilium.gate.plain import from_plain
 from consilium.kernel.canonical import Digest
 from consilium.kernel.clock import Clock
-from consilium.kernel.errors import ConsiliumError, InputError, StateError
+from consilium.kernel.errors import InputError, StateError
 from consilium.kernel.identifiers import OfferId, check_name, new_urn
 from consilium.ledger.database import Database
 from consilium.ledger.files import BlobStore
@@ -157,18 +157,20 @@ class Registrar:
     @contextmanager
     def _kept(self, file: Path) -> Iterator[Digest]:
         """Keep an array file, unless what follows fails and no other dataset has the same."""
-        arrays = self.blobs.put_file(file)
-        try:
+        with ExitStack() as undo:
+            arrays = self.blobs.put_file(file)
+            undo.callback(self._discard, arrays)
             yield arrays
-        except ConsiliumError:
-            with self.database.read() as connection:
-                needed = any(one.arrays == arrays for one in list_datasets(connection))
-            if not needed:
-                place = self.blobs.path(arrays)
-                place.unlink()
-                with suppress(OSError):  # other files lie beside it
-                    place.parent.rmdir()
-            raise
+            undo.pop_all()
+
+    def _discard(self, arrays: Digest) -> None:
+        with self.database.read() as connection:
+            if any(one.arrays == arrays for one in list_datasets(connection)):
+                return
+        place = self.blobs.path(arrays)
+        place.unlink()
+        with suppress(OSError):  # other files lie beside it
+            place.parent.rmdir()
 
     def _register(
         self, registration: Registration, terms: Terms, result: IntakeResult, arrays: Digest

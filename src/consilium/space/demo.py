@@ -73,6 +73,7 @@ def prepare_demo(
         place = home or default_home(plan.name)
         folder = data or place / "data"
         plan = _with_seed(read_space(path, data=folder), seed)
+    prepare_home(place, plan)  # refuses the home of another space before anything is stopped
     down(place)
     clear_home(place, plan)
     place = prepare_home(place, plan)

@@ -27,8 +27,7 @@ def open_record(source: object) -> Section:
 
 def read_figure(source: Section, key: str) -> float | None:
     """Read a finite number or null; absent means null."""
-    there = source.has(key) and source.take(key) is not None
-    return source.number(key) if there else None
+    return None if _is_null(source, key) else source.number(key)
 
 
 def read_figures(source: Section, key: str) -> tuple[float, ...]:
@@ -44,12 +43,16 @@ def read_figures(source: Section, key: str) -> tuple[float, ...]:
 
 def read_pair(source: Section, key: str) -> tuple[float, float] | None:
     """Read two numbers, the lower first, or null; absent means null."""
-    if not source.has(key) or source.take(key) is None:
+    if _is_null(source, key):
         return None
     pair = read_figures(source, key)
     if len(pair) != 2 or pair[0] > pair[1]:
         raise source.refuse(Fault.NUMBER, key)
     return (pair[0], pair[1])
+
+
+def _is_null(source: Section, key: str) -> bool:
+    return not source.has(key) or source.take(key) is None
 
 
 def _refuse(slip: Slip) -> IntegrityError:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from consilium.kernel.identifiers import ParticipantId, participant_id
+from consilium.ledger.jointokens import HUB
 
-HUB_NAME = "hub"
+HUB_NAME = HUB
 """The hub's own short name; no hospital may take it."""
 DAYS, COUNT, MAX_ROUNDS, MIN_COHORT = 365, 10, 100, 10
 """Terms where the file sets none."""

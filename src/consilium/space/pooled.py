@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from consilium.federation.contract import Cases, Chance, Vector
+from consilium.federation.outcome import METRICS as MEASURES
 from consilium.federation.recalibration import sigmoid
 from consilium.federation.registry import Recipes
 from consilium.federation.site import read_cases
@@ -40,12 +41,6 @@ from consilium.space.schemas import schema_of
 POOLED = "pooled"
 ONLY_FEDERATED = frozenset({"proximal_mu"})
 """Recipe settings that make sense in a federation only."""
-_MEASURES = {
-    "auroc": "auroc",
-    "accuracy": "accuracy",
-    "brier": "brier",
-    "slope": "calibration_slope",
-}
 
 
 def add_pooled(record: ResultRecord, plan: SpacePlan, study: StudyPlan) -> ResultRecord:
@@ -162,9 +157,9 @@ def _stack(parts: Sequence[Cases]) -> Cases:
 
 def _judge(held_out: Cases, chances: Vector, *, seed: int) -> dict[str, Mapping[str, Any]]:
     found = measure(
-        held_out.y, chances, group=held_out.group, seed=seed, metrics=tuple(_MEASURES.values())
+        held_out.y, chances, group=held_out.group, seed=seed, metrics=tuple(MEASURES.values())
     )
-    return {name: _rounded(found[measured].as_record()) for name, measured in _MEASURES.items()}
+    return {name: _rounded(found[measured].as_record()) for name, measured in MEASURES.items()}
 
 
 def _rounded(record: Mapping[str, Json]) -> dict[str, Json]:

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from consilium.dataspace.datasets import GOVERNANCE, check_governance
+from consilium.gate.orders import MOST_ROUNDS
+from consilium.hub.settings import SPACE_LENGTH
 from consilium.kernel.errors import InputError
 from consilium.kernel.identifiers import check_name, participant_id
 from consilium.kernel.tables import Section
+from consilium.ledger.jointokens import TITLE_LENGTH
 from consilium.space.plans import (
     COUNT,
     DAYS,
@@ -31,10 +34,6 @@ from consilium.space.plans import (
 )
 from consilium.space.tables import open_tables
 
-SPACE_LENGTH = 48
-"""A space's name must fit into certificate names of 64 characters."""
-TITLE_LENGTH = 64
-"""Titles of spaces and members stand in certificates."""
 GREATEST = 1_000_000
 
 
@@ -206,7 +205,7 @@ def _plan(section: Section, *, lead: str) -> StudyPlan:
         settings=section.facts("settings"),
         rule=section.line("rule", default="fedavg"),
         rule_settings=section.facts("rule_settings"),
-        rounds=section.whole("rounds", low=1, high=100_000),
+        rounds=section.whole("rounds", low=1, high=MOST_ROUNDS),
         quorum=section.whole("quorum", low=least, high=len(sites), default=usual),
         deadline_s=section.number("deadline_s", low=1, high=86_400, default=60),
         seed=section.whole("seed", low=0, high=2**32 - 1, default=42),

@@ -16,7 +16,6 @@ from consilium.federation.studies import begin_segment, move_study
 from consilium.gate.orders import Order
 from consilium.kernel.clock import SystemClock
 from consilium.kernel.errors import NotFoundError, PeerError
-from consilium.kernel.identifiers import ParticipantId
 
 MakeBench = Callable[..., Bench]
 CLOCK = SystemClock()
@@ -212,17 +211,6 @@ def test_a_refusal_is_noted_once_with_its_reason(make_bench: MakeBench) -> None:
     assert {event["facts"]["participant"] for event in noted} == {unwilling}
     assert len(noted) == len(bench.outcomes())
     assert all(event["facts"]["reason"] for event in noted)
-
-
-def test_an_engine_that_cannot_tell_of_refusals_costs_nothing(make_bench: MakeBench) -> None:
-    bench = make_bench()
-
-    def cannot_tell(job: str) -> dict[ParticipantId, str]:
-        raise PeerError("engine.not_running")
-
-    bench.engine.refusals = cannot_tell  # type: ignore[method-assign]
-    assert bench.run() is StudyState.COMPLETED
-    assert bench.outcomes() == ["finished"]
 
 
 def test_a_torn_line_of_an_attempt_that_died_is_passed_over(make_bench: MakeBench) -> None:

@@ -172,7 +172,7 @@ def study(*words: str) -> tuple[str, ...]:
     return ("study", *words, "--home", "WEST")
 
 
-CASES: dict[str, tuple[tuple[str, ...], str]] = {
+TABLES: dict[str, tuple[tuple[str, ...], str]] = {
     "a file that is missing": (add("none.csv"), "readers.no_file"),
     "a folder": (add("."), "readers.unreadable_file"),
     "an empty file": (add("empty.csv"), "readers.empty_file"),
@@ -182,6 +182,10 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "a broken encoding": (add("broken-gbk.csv"), "readers.broken_encoding"),
     "a file of zeros": (add("zeros.csv"), "readers.broken_encoding"),
     "no Parquet": (add("text.parquet"), "readers.bad_parquet"),
+}
+"""Tables that a reader refuses, each in a process of its own."""
+
+CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "no schema": (add("good.csv", schema="none.toml"), "space.no_schema"),
     "an unknown built-in schema": (add("good.csv", schema="lungs"), "space.no_schema"),
     "a schema that is cut": (add("good.csv", schema="cut.toml"), "readers.schema_unreadable"),
@@ -222,10 +226,6 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
         "ledger.not_a_checkpoint",
     ),
     "the wrong folder": (("evidence", "verify", "--home", "SPACE"), "space.no_log"),
-    "a served hub": (("hub", "serve", "HUB"), "ledger.home_taken"),
-    "a served node": (("node", "serve", "WEST"), "ledger.home_taken"),
-    "a node's folder for a hub": (("hub", "serve", "WEST"), "hub.no_hub"),
-    "a hub's folder for a node": (("node", "serve", "HUB"), "link.not_joined"),
     "a second hub": (
         ("hub", "init", "HUB", "--space", "bad", "--host", "127.0.0.1"),
         "hub.exists",
@@ -254,7 +254,6 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "a space that is up": (("space", "up", "space.toml", "--home", "SPACE"), "space.already_up"),
     "a space file that is none": (("space", "up", "good.csv", "--home", "new"), "space.not_toml"),
     "a demo in a file": (("demo", "--home", "rubbish"), "space.foreign_home"),
-    "a demo in another space": (("demo", "--home", "SPACE"), "space.foreign_home"),
 }
 
 
@@ -267,8 +266,13 @@ def check(said: str, code: str, language: str) -> None:
     assert bool(CHINESE.search(said)) == (language == "zh"), said
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("case", sorted(CASES))
+@pytest.mark.parametrize(
+    ("case", "language"),
+    [
+        *((case, language) for case in sorted(CASES) for language in LANGUAGES),
+        *((case, LANGUAGES[place % 2]) for place, case in enumerate(sorted(TABLES))),
+    ],
+)
 def test_bad_input_is_told_in_one_sentence(
     desk: Desk,
     case: str,
@@ -276,7 +280,7 @@ def test_bad_input_is_told_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words, code = CASES[case]
+    words, code = (CASES | TABLES)[case]
     monkeypatch.setenv("CONSILIUM_LANG", language)
     assert run(desk, *words) == FAMILIES[texts()[code]["family"]].exit_code
     said = capsys.readouterr()
@@ -331,6 +335,35 @@ def test_a_study_that_nobody_can_join_ends_with_the_reason(
     assert [line.endswith(expected) for line in others] == [True]
 
 
+def serve(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that must end by itself, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "consilium", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+
+@pytest.mark.parametrize(
+    ("noun", "place", "code"),
+    [
+        ("hub", "HUB", "ledger.home_taken"),
+        ("node", "WEST", "ledger.home_taken"),
+        ("hub", "WEST", "hub.no_hub"),
+        ("node", "HUB", "link.not_joined"),
+    ],
+)
+def test_a_folder_that_is_served_or_another_cannot_be_served(
+    desk: Desk, noun: str, place: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONSILIUM_LANG", "zh")
+    ran = serve(*desk.fill((noun, "serve", place)))
+    assert ran.returncode == FAMILIES[texts()[code]["family"]].exit_code
+    check(ran.stderr, code, "zh")
+
+
 @pytest.mark.parametrize("key", ["--port", "--engine-port"])
 def test_a_hub_whose_port_is_taken_ends_with_a_sentence(desk: Desk, key: str) -> None:
     with closing(socket.socket()) as taken, closing(socket.socket()) as free:
@@ -343,13 +376,7 @@ def test_a_hub_whose_port_is_taken_ends_with_a_sentence(desk: Desk, key: str) ->
         free.close()
         options = [str(word) for pair in ports.items() for word in pair]
         assert run(desk, "hub", "init", str(home), "--space", "pp", "--host", "127.0.0.1", *options) == 0  # fmt: skip  # noqa: E501
-        ran = subprocess.run(
-            [sys.executable, "-m", "consilium", "hub", "serve", str(home)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=20,
-        )
+        ran = serve("hub", "serve", str(home))
     assert ran.returncode == FAMILIES["state"].exit_code
     assert ran.stderr.splitlines()[-1].endswith("[boundary.port_taken]")
     assert str(ports[key]) in ran.stderr
@@ -362,3 +389,12 @@ def test_a_token_works_once(desk: Desk, capsys: pytest.CaptureFixture[str]) -> N
     assert run(desk, "node", "join", "USED", "--home", "south-again") == 4
     assert capsys.readouterr().err.endswith("[hub.token_used]\n")
     assert not (desk.folder / "south-again").exists()
+
+
+def test_a_demo_leaves_another_space_alone(
+    desk: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONSILIUM_LANG", "en")
+    assert run(desk, "demo", "--home", "SPACE") == FAMILIES["state"].exit_code
+    check(capsys.readouterr().err, "space.foreign_home", "en")
+    assert [child.name for child in desk.space.children.alive()] == ["hub", "west"]

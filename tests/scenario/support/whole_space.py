@@ -18,12 +18,13 @@ from typing import Any
 
 import psutil
 
+from consilium.hub.init import init_hub
 from consilium.kernel.clock import SystemClock, read_time
 from consilium.kernel.errors import ConsiliumError, PeerError
 from consilium.readers.practice import breast_cancer_sites
 from consilium.space.children import MARK
 from consilium.space.client import Client
-from consilium.space.home import hub_home, node_home
+from consilium.space.home import hub_home, node_home, pick_ports, prepare_home
 from consilium.space.offers import draft_record
 from consilium.space.plans import HUB_NAME, SpacePlan, StudyPlan
 from consilium.space.processes import RunningSpace, running_space
@@ -292,8 +293,15 @@ class WholeSpace:
 
 
 @contextmanager
-def whole_space(plan: SpacePlan, home: Path) -> Iterator[WholeSpace]:
-    """Bring a space up with its data registered; afterwards nothing of it may be left."""
+def whole_space(
+    plan: SpacePlan, home: Path, *, settings: Mapping[str, object] | None = None
+) -> Iterator[WholeSpace]:
+    """Bring a space up with its data registered; afterwards nothing of it may be left.
+
+    `settings` are the hub's, `section.key` to value.
+    """
+    if settings:
+        _make_hub(plan, prepare_home(home, plan), settings)
     with running_space(plan, home) as running:
         mark = running.children.mark
         space = WholeSpace(running)
@@ -310,6 +318,19 @@ def is_gone(process: psutil.Process) -> bool:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def _make_hub(plan: SpacePlan, home: Path, settings: Mapping[str, object]) -> None:
+    port, engine_port = pick_ports(plan.hub)
+    place = {"hub.port": port, "hub.engine_port": engine_port, "hub.listen": plan.hub.host}
+    init_hub(
+        hub_home(home),
+        space=plan.name,
+        title=plan.title,
+        host=plan.hub.host,
+        clock=SystemClock(),
+        others=place | dict(settings),
+    )
 
 
 def check_nothing_left(mark: str, ports: list[int]) -> None:

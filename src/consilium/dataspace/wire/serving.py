@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -66,13 +67,12 @@ class Serving:
         Raises
         ------
         StateError
-            `boundary.port_taken`, `boundary.cannot_listen`, `boundary.not_serving`;
-            nothing is left behind then.
+            `boundary.port_taken`, `boundary.cannot_listen`, `boundary.bad_certificate`,
+            `boundary.not_serving`; nothing is left behind then.
         """
-        try:
-            self._config.load()
-        except OSError as error:  # certificate or key: not there, not readable, not a pair
-            raise StateError("boundary.not_serving", place=_name(self._place)) from error
+        if isinstance(self._place, TlsPlace):
+            _check_pair(self._place)
+        self._config.load()
         self._listener = _listen(self._place)
         self._thread = threading.Thread(
             target=self._server.run, args=([self._listener],), name="serving", daemon=True
@@ -86,8 +86,15 @@ class Serving:
             time.sleep(0.005)
 
     def renew_certificate(self) -> None:
-        """Read certificate and key again; new connections get them, open ones go on."""
+        """Read certificate and key again; new connections get them, open ones go on.
+
+        Raises
+        ------
+        StateError
+            `boundary.bad_certificate`; the ones in use stay in use.
+        """
         if isinstance(self._place, TlsPlace) and self._config.ssl is not None:
+            _check_pair(self._place)
             self._config.ssl.load_cert_chain(self._place.certificate, self._place.key)
 
     def call(self, function: Callable[[], object]) -> None:
@@ -108,6 +115,17 @@ class Serving:
             self._listener = None
             if isinstance(self._place, Path):
                 self._place.unlink(missing_ok=True)
+
+
+def _check_pair(place: TlsPlace) -> None:
+    """Try certificate and key elsewhere first: a bad pair would spoil the context in use."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(place.certificate, place.key)
+    except OSError as error:  # not there, not readable, no PEM, or not a pair
+        reason = error.strerror or type(error).__name__
+        raise StateError(
+            "boundary.bad_certificate", path=str(place.certificate), reason=reason
+        ) from error
 
 
 def _listen(place: Path | TlsPlace) -> socket.socket:

@@ -1,0 +1,267 @@
+"""From a draft to a plan: defaults, every bad plan with its field, and what the plan promises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from consilium.federation.proposal import (
+    Draft,
+    Proposal,
+    default_quorum,
+    make_proposal,
+    read_draft,
+    read_features,
+    starting_model,
+)
+from consilium.federation.registry import Recipes
+from consilium.gate.orders import Invitation, sign_study, study_from_json, verify_study
+from consilium.kernel.canonical import canonical_bytes, digest_of, read_json
+from consilium.kernel.clock import HeldClock, read_time
+from consilium.kernel.errors import ConsiliumError, InputError, IntegrityError, NotFoundError
+from consilium.kernel.identifiers import AgreementId, DatasetId, ParticipantId, StudyId
+from consilium.ledger.keys import SigningKey
+from consilium.models.weights import unpack_arrays
+
+RECIPES = Recipes()
+NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
+STUDY = StudyId("urn:uuid:33333333-3333-4333-8333-333333333333")
+CANARY = "Zhang-Wei-19630412"
+KEYS = {name: SigningKey.generate() for name in ("north", "south", "west")}
+SCHEMA = {
+    "features": [
+        {"name": "age", "kind": "number", "unit": "a"},
+        {"name": "sex", "kind": "category", "categories": ["f", "m"]},
+    ],
+    "label": "outcome",
+}
+
+
+def participant(name: str) -> ParticipantId:
+    return ParticipantId(f"did:web:example.org:{name}")
+
+
+def wishes(*names: str) -> list[dict[str, str]]:
+    return [{"participant": participant(name), "dataset": "heart"} for name in names]
+
+
+def plan(**changes: Any) -> dict[str, Any]:
+    """Write the least that a draft must say; a change to None leaves a field out."""
+    given: dict[str, Any] = {
+        "title": "Heart disease",
+        "purpose": "research",
+        "recipe": "tabular-logistic",
+        "rule": "fedavg",
+        "rounds": 5,
+        "invite": wishes("north", "south", "west"),
+    }
+    return {name: value for name, value in (given | changes).items() if value is not None}
+
+
+def read(**changes: Any) -> Draft:
+    return read_draft(plan(**changes), recipes=RECIPES)
+
+
+def propose(draft: Draft, *, not_after: datetime | None = None, **changes: Any) -> Proposal:
+    given: dict[str, Any] = {
+        "space": "example.org",
+        "lead": participant("north"),
+        "sites": [
+            Invitation(
+                participant=participant(name),
+                agreement=AgreementId(f"urn:uuid:agreement-{name}"),
+                dataset=DatasetId(f"urn:uuid:dataset-{name}"),
+                key=KEYS[name].public.text,
+            )
+            for name in ("west", "north", "south")
+        ],
+        "schema": SCHEMA,
+        "not_after": not_after or NOW + timedelta(days=300),
+        "recipes": RECIPES,
+        "clock": HeldClock(NOW),
+    }
+    return make_proposal(STUDY, draft, **(given | changes))
+
+
+def test_what_a_draft_leaves_open_is_filled_in() -> None:
+    draft = read()
+    assert (draft.question, draft.quorum, draft.deadline_s, draft.seed, draft.days) == (
+        "",
+        2,
+        60.0,
+        42,
+        30,
+    )
+    installed = RECIPES.find("tabular-logistic")
+    assert installed is not None
+    assert draft.settings == installed.check_settings({})
+    assert draft.settings["local_steps"] == 100
+    assert read(rule="fedadam").rule_settings != {}
+
+
+def test_two_drafts_do_not_share_their_settings() -> None:
+    one, other = read(), read()
+    one.settings["local_steps"] = 1
+    assert other.settings["local_steps"] == 100
+
+
+@pytest.mark.parametrize(
+    ("invited", "quorum"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 4), (6, 4), (9, 6)]
+)
+def test_the_quorum_is_two_thirds_and_never_one_of_several(invited: int, quorum: int) -> None:
+    assert default_quorum(invited) == quorum
+    names = [f"h{number}" for number in range(invited)]
+    assert read(invite=wishes(*names)).quorum == quorum
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"title": None}, "title"),
+    ({"title": ""}, "title"),
+    ({"title": "x" * 401}, "title"),
+    ({"title": 7}, "title"),
+    ({"title": "turned \u202e round"}, "title"),
+    ({"purpose": ""}, "purpose"),
+    ({"question": None, "purpose": None}, "purpose"),
+    ({"recipe": "deep-magic"}, "recipe"),
+    ({"recipe": None}, "recipe"),
+    ({"rounds": 0}, "rounds"),
+    ({"rounds": -1}, "rounds"),
+    ({"rounds": 100_001}, "rounds"),
+    ({"rounds": 2.5}, "rounds"),
+    ({"rounds": True}, "rounds"),
+    ({"rounds": "5"}, "rounds"),
+    ({"quorum": 1}, "quorum"),
+    ({"quorum": 4}, "quorum"),
+    ({"quorum": -1}, "quorum"),
+    ({"deadline_s": 0}, "deadline_s"),
+    ({"deadline_s": 86_401}, "deadline_s"),
+    ({"deadline_s": float("nan")}, "deadline_s"),
+    ({"deadline_s": float("inf")}, "deadline_s"),
+    ({"seed": -1}, "seed"),
+    ({"seed": 2**53}, "seed"),
+    ({"days": 0}, "days"),
+    ({"days": 3_651}, "days"),
+    ({"invite": []}, "invite"),
+    ({"invite": wishes("north", "south", "north")}, "invite"),
+    ({"invite": wishes("north") * 2}, "invite"),
+    ({"invite": "north"}, "invite"),
+    ({"invite": [{"participant": participant("north")}]}, "invite.dataset"),
+    ({"invite": [{"participant": "north", "dataset": "heart"}]}, "invite.participant"),
+    ({"invite": [{"participant": participant("north"), "dataset": 1}]}, "invite.dataset"),
+    ({"settings": []}, "settings"),
+    ({"settings": {"deep": [[[[[[[[[[1]]]]]]]]]]}}, "settings"),
+    ({"rule_settings": None, "colour": CANARY}, "colour"),
+]
+
+
+@pytest.mark.parametrize(("changes", "field"), BAD)
+def test_a_bad_plan_is_refused_with_its_field(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_draft(plan(**changes), recipes=RECIPES)
+    assert (caught.value.code, caught.value.facts["field"]) == ("study.bad_plan", field)
+    assert CANARY not in str(caught.value.as_record())
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"settings": {"local_step": 5}}, "federation.unknown_setting"),
+        ({"settings": {"local_steps": 0}}, "federation.bad_setting"),
+        ({"settings": {"local_steps": "many"}}, "federation.bad_setting"),
+        ({"settings": {"learning_rate": float("nan")}}, "study.bad_plan"),
+        ({"rule": "fedmagic"}, "federation.unknown_rule"),
+        ({"rule_settings": {"beta": 1}}, "federation.unknown_setting"),
+    ],
+)
+def test_bad_settings_are_refused_by_recipe_and_rule(changes: dict[str, Any], code: str) -> None:
+    with pytest.raises(ConsiliumError) as caught:
+        read(**changes)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("value", [None, [], "plan", 1])
+def test_a_plan_that_is_no_table_is_refused(value: Any) -> None:
+    with pytest.raises(InputError, match="no table"):
+        read_draft(value, recipes=RECIPES)
+
+
+def test_a_draft_is_read_again_as_it_was_kept() -> None:
+    from consilium.gate.plain import to_plain
+
+    draft = read(rule="fedadam", question="它在各院都成立吗？", deadline_s=30)
+    kept = canonical_bytes(to_plain(draft))
+    assert read_draft(read_json(kept), recipes=RECIPES) == draft
+
+
+def test_the_plan_names_its_starting_model_which_anyone_can_make_again() -> None:
+    proposal = propose(read())
+    assert digest_of(proposal.start) == proposal.plan.start
+    assert starting_model(proposal.plan, recipes=RECIPES) == proposal.start
+    arrays = unpack_arrays(proposal.start)
+    assert {need.name: need.shape for need in proposal.plan.layout} == {
+        name: array.shape for name, array in arrays.items()
+    }
+
+
+def test_the_same_draft_gives_the_same_plan_and_another_seed_another_start() -> None:
+    one, same = propose(read()), propose(read())
+    assert one.plan.as_json() == same.plan.as_json()
+    assert one.start == same.start
+    other = propose(read(seed=43))
+    assert other.plan.start != one.plan.start
+
+
+def test_the_plan_can_be_signed_and_read_back_by_a_hospital() -> None:
+    proposal = propose(read(settings={"learning_rate": 0.1}, rule="fedadam"))
+    signed = sign_study(KEYS["north"], proposal.plan)
+    assert verify_study(signed, key=KEYS["north"].public) == proposal.plan
+    assert study_from_json(proposal.plan.as_json()) == proposal.plan
+    assert [site.participant for site in proposal.plan.sites] == [
+        participant(name) for name in ("north", "south", "west")
+    ]
+
+
+def test_the_plan_ends_no_later_than_the_first_agreement() -> None:
+    first = NOW + timedelta(days=3)
+    assert read_time(propose(read(days=30), not_after=first).plan.expires) == first
+    early = propose(read(days=2), not_after=first)
+    assert read_time(early.plan.expires) == NOW + timedelta(days=2)
+    assert read_time(early.plan.created) == NOW
+
+
+def test_an_agreement_that_has_ended_allows_no_plan() -> None:
+    with pytest.raises(InputError, match="expires"):
+        propose(read(), not_after=NOW)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"features": [], "label": "outcome"},
+        {"features": [{"name": "outcome", "kind": "number"}], "label": "outcome"},
+        {"features": [{"name": "a", "kind": "number"}] * 2, "label": "outcome"},
+        {"features": [{"name": "a", "kind": "category"}], "label": "outcome"},
+        {"features": [{"name": "a", "kind": "image"}], "label": "outcome"},
+    ],
+)
+def test_impossible_columns_allow_no_plan(schema: dict[str, Any]) -> None:
+    with pytest.raises(ConsiliumError):
+        propose(read(), schema=schema)
+
+
+def test_a_recipe_that_was_changed_since_makes_no_starting_model() -> None:
+    plan = propose(read()).plan
+    other = replace(plan, recipe=replace(plan.recipe, digest=digest_of(b"another release")))
+    with pytest.raises(IntegrityError):
+        starting_model(other, recipes=RECIPES)
+    unknown = replace(plan, recipe=replace(plan.recipe, name="deep-magic"))
+    with pytest.raises(NotFoundError):
+        starting_model(unknown, recipes=RECIPES)
+
+
+def test_units_and_categories_are_optional_in_a_schemas_record() -> None:
+    (feature,) = read_features({"features": [{"name": "age", "kind": "number"}]})
+    assert (feature.unit, feature.categories) == ("", ())
