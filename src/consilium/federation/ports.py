@@ -96,6 +96,10 @@ class Desk(Protocol):
         """
         ...
 
+    def report_refusal(self, code: str, reason: str) -> None:
+        """Keep as evidence that a job was refused before its order could be asked about."""
+        ...
+
     def lease(self, order: bytes, *, kind: str, round: int, model: Digest) -> Lease:  # noqa: A002
         """Open the data for one task, or refuse; asked anew each round.
 

@@ -131,6 +131,22 @@ class Gate:
                 self._admit(tx, asked, standing)
                 tx.record("admission.granted", asked.study.study, facts | _ground(standing))
 
+    def report_refusal(self, code: str, reason: str) -> None:
+        """Keep as evidence that the engine's own gate refused a job unread.
+
+        Parameters
+        ----------
+        code, reason : str
+            Of the refusal; cut at a length that no error of ours reaches.
+
+        Discloses
+        ---------
+        Nothing.
+        """
+        said: dict[str, Json] = {"code": code[:80], "rule": code[:80], "reason": reason[:400]}
+        with self._database.write() as tx:
+            tx.record("admission.refused", str(self._house.me), said)
+
     def lease(self, order: bytes, *, kind: str, round: int, model: Digest) -> Lease:  # noqa: A002
         """Open the data for one task, or refuse; everything is asked anew.
 

@@ -160,6 +160,7 @@ class DeskServer:
     def _respond(self, message: Message) -> Message:
         calls: dict[str, Callable[[dict[str, Any], bytes], Message]] = {
             "admit": self._admit,
+            "refused": self._refused,
             "lease": self._lease,
             "release": self._release,
         }
@@ -175,6 +176,10 @@ class DeskServer:
     def _admit(self, line: dict[str, Any], body: bytes) -> Message:  # noqa: ARG002
         _check_order(body)
         self._desk.admit(body)
+        return Message(line={})
+
+    def _refused(self, line: dict[str, Any], body: bytes) -> Message:  # noqa: ARG002
+        self._desk.report_refusal(str(line["code"]), str(line["reason"]))
         return Message(line={})
 
     def _lease(self, line: dict[str, Any], body: bytes) -> Message:

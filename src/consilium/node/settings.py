@@ -51,6 +51,7 @@ def load_node_settings(home: Path, *, environment: Mapping[str, str]) -> NodeSet
         if name.startswith(_PREFIX):
             layers[name] = {SECTION: {name.removeprefix(_PREFIX).lower(): value}}
     settings = NodeSettings()
+    # What a layer leaves out stays as the layers before it have set it.
     for source, values in layers.items():
         table = Section(values, refuse=partial(_refuse, source)).section(SECTION, optional=True)
         settings = NodeSettings(

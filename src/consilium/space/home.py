@@ -48,15 +48,15 @@ def prepare_home(home: Path, plan: SpacePlan) -> Path:
         `space.foreign_home`.
     """
     home = home.resolve()
-    longest = max(len(member.name) for member in plan.participants)
-    length = len(str(home).encode()) + longest + len(f"//{LONGEST_SOCKET}")
-    if length > SOCKET_BYTES:
-        raise InputError("space.long_home", home=str(home), length=length, most=SOCKET_BYTES)
     sign = home / SIGN
     if home.exists() and not home.is_dir():
         raise StateError("space.foreign_home", home=str(home))
     if home.exists() and any(home.iterdir()) and _read(sign) != plan.name:
         raise StateError("space.foreign_home", home=str(home))
+    longest = max(len(member.name) for member in plan.participants)
+    length = len(str(home).encode()) + longest + len(f"//{LONGEST_SOCKET}")
+    if length > SOCKET_BYTES:
+        raise InputError("space.long_home", home=str(home), length=length, most=SOCKET_BYTES)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     sign.write_text(plan.name + "\n", encoding="utf-8")
     return home

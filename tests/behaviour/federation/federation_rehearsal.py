@@ -108,6 +108,9 @@ class RehearsalDesk:
         if self.refuses_admission:
             raise DeniedError("gate.other_start", study="refused")
 
+    def report_refusal(self, code: str, reason: str) -> None:
+        """Nothing here refuses a job unread."""
+
     def lease(self, order: bytes, *, kind: str, round: int, model: Digest) -> RehearsalLease:  # noqa: A002
         if round >= self.refuses_from_round:
             raise DeniedError("gate.other_start", study="revoked")

@@ -157,6 +157,7 @@ class StandInDesk:
     key: SigningKey = field(default_factory=SigningKey.generate)
     admitted: list[bytes] = field(default_factory=list)
     leases: list[int] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
     refuse_admission: ConsiliumError | None = None
     refuse_lease: ConsiliumError | None = None
     hold: Callable[[int], None] = lambda number: None
@@ -169,6 +170,10 @@ class StandInDesk:
         if self.refuse_admission:
             raise self.refuse_admission
         self.admitted.append(order)
+
+    def report_refusal(self, code: str, reason: str) -> None:
+        assert reason
+        self.refused.append(code)
 
     def lease(self, order: bytes, *, kind: str, round: int, model: Digest) -> OpenLease:  # noqa: A002
         self.leases.append(round)

@@ -73,6 +73,10 @@ class FakeDesk:
     def admit(self, order: bytes) -> None:
         self._hear("admit", order)
 
+    def report_refusal(self, code: str, reason: str) -> None:
+        assert reason
+        self._hear("refused", code)
+
     def lease(self, order: bytes, *, kind: str, round: int, model: Digest) -> OpenLease:  # noqa: A002
         self._hear("lease", (order, kind, round, model))
         return OpenLease(

@@ -208,14 +208,15 @@ def test_jobs_end_with_the_helper_and_their_end_is_told() -> None:
         job = forker.start(["sleep"], {})
         while not job.pid:
             time.sleep(0.01)
+        print("job", job.pid)
         os.kill(forker.pid, signal.SIGKILL)
         assert job.wait(30)
         print("status", job.status)
         """
     )
     assert "status -9" in said
-    jobs = [line for line in said if line.startswith('[["sleep"]')]
-    wait_until(lambda: is_gone(int(jobs[0].split()[-2].strip(","))), "the job's end")
+    job = next(int(line.split()[1]) for line in said if line.startswith("job "))
+    wait_until(lambda: is_gone(job), "the job's end")
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

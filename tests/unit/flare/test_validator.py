@@ -137,7 +137,7 @@ def test_anything_else_is_refused_before_the_node_is_asked(
     text, facts = OrderValidator(desk).validate(str(app))
     assert text.startswith(f"{code}: ")
     assert facts == {}
-    assert desk.asked == []
+    assert desk.asked == [("refused", code)], "the node keeps the refusal and is asked nothing"
 
 
 def test_the_nodes_refusal_is_told_by_code_and_public_sentence(

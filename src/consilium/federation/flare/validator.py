@@ -8,6 +8,7 @@ No node, no job.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from consilium.gate.orders import LARGEST_ORDER
 from consilium.kernel.canonical import read_json
 from consilium.kernel.errors import ConsiliumError, DeniedError, InputError
 
+_log = logging.getLogger(__name__)
 _LARGEST_CONFIG = 64 * 1024
 _EXPECTED = {CLIENT_CONFIG, ORDER_FILE}
 
@@ -50,10 +52,22 @@ class OrderValidator(AppValidator):
         The refusal crosses to the hub: an error's code and public sentence.
         """
         try:
-            self._desk.admit(read_app(Path(app_folder)))
+            order = read_app(Path(app_folder))
         except ConsiliumError as error:
+            self._report(error)
+            return f"{error.code}: {error.public}", {}
+        try:
+            self._desk.admit(order)
+        except ConsiliumError as error:  # the node has written its own refusal down
             return f"{error.code}: {error.public}", {}
         return "", {}
+
+    def _report(self, refusal: ConsiliumError) -> None:
+        """Have the node keep a refusal that it was not asked about; it stands either way."""
+        try:
+            self._desk.report_refusal(refusal.code, refusal.public)
+        except ConsiliumError as error:
+            _log.warning("a refusal was not kept: %s", error.public)
 
 
 def read_app(folder: Path) -> bytes:
