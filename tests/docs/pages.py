@@ -10,7 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 PAGES = (*READMES, *sorted((ROOT / "docs").rglob("*.md")))
-PROSE = tuple(page for page in PAGES if page.parent.name != "errors")
+ERRORS = tuple(page for page in PAGES if page.parent.name == "errors")
+PROSE = tuple(page for page in PAGES if page not in ERRORS)
 """What people read from beginning to end; the errors' pages are made by a script."""
 
 _FENCE = re.compile(r"^```[a-z]*\n(.*?)^```", re.M | re.S)
@@ -29,11 +30,8 @@ def text_of(page: Path) -> str:
 
 
 def links(page: Path) -> list[str]:
-    """List the links of a page, in order; code does not count."""
-    prose = _CODE.sub("", _FENCE.sub("", text_of(page)))
-    # A link's words may be code, so those are looked for in the page as it is.
-    found = _LINK.findall(_FENCE.sub("", text_of(page)))
-    return [link for link in found if f"({link})" in prose or f"]({link})" in text_of(page)]
+    """List the links of a page, in order; those within code do not count."""
+    return _LINK.findall(_FENCE.sub("", text_of(page)))
 
 
 def anchors(page: Path) -> set[str]:
@@ -44,15 +42,24 @@ def anchors(page: Path) -> set[str]:
     }
 
 
+def blocks(page: Path) -> str:
+    """Give what stands in blocks of code."""
+    return "\n".join(_FENCE.findall(text_of(page)))
+
+
+def spans(page: Path) -> str:
+    """Give what stands as code within sentences, a line for each piece."""
+    return "\n".join(_CODE.findall(_FENCE.sub("", text_of(page))))
+
+
 def code(page: Path) -> str:
-    """Give everything that stands as code on a page, a line for each piece."""
-    text = text_of(page)
-    return "\n".join([*_FENCE.findall(text), *_CODE.findall(_FENCE.sub("", text))])
+    """Give everything that stands as code on a page."""
+    return f"{blocks(page)}\n{spans(page)}"
 
 
-def commands(page: Path, program: str) -> Iterator[list[str]]:
-    """Give the command lines of a page that begin with a program, as lists of words."""
-    for line in code(page).splitlines():
+def commands(text: str, program: str) -> Iterator[list[str]]:
+    """Give the command lines in a text that begin with a program, as lists of words."""
+    for line in text.splitlines():
         start = re.match(rf"(?:\$ )?(?:\.venv/bin/)?{program}(?= [a-z])", line.strip())
         if start is None or "─" in line:
             continue

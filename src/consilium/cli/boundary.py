@@ -63,10 +63,11 @@ def _interrupt(number: int, frame: object) -> NoReturn:  # noqa: ARG001  (the fo
 
 
 def _tell(error: ConsiliumError) -> int:
-    typer.echo(f"{error.text(language_of(os.environ))} [{error.code}]", err=True)
+    language = language_of(os.environ)
+    typer.echo(f"{error.text(language)} [{error.code}]", err=True)
     if error.detail and error.code.startswith("space."):
-        # These are the last lines of a log on this machine.
-        typer.echo(error.detail, err=True)
+        # The last lines of a log on this machine, or what each hospital answered.
+        typer.echo(error.facts.get(f"detail_{language}", error.detail), err=True)
     return error.exit_code
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from consilium.dataspace.catalog import Listing, request_catalog
 from consilium.dataspace.connector import Connector
-from consilium.dataspace.machines import FINALIZED, STARTED, TERMINAL, TERMINATED
+from consilium.dataspace.machines import FINALIZED, STARTED, TERMINAL
 from consilium.dataspace.negotiation import request_agreement
 from consilium.dataspace.records import Agreement, Negotiation, Role, Transfer
 from consilium.dataspace.store import find_transfer, get_agreement, list_agreements
@@ -112,17 +112,8 @@ def agree(connector: Connector, listing: Listing, *, answer_s: float = ANSWER_S)
     done = connector.wait_for(
         Negotiation, process.pid, states=TERMINAL | {FINALIZED}, timeout_s=answer_s
     )
-    if done.state == TERMINATED:
-        raise DeniedError(
-            "study.negotiation_failed",
-            participant=listing.participant,
-            reason=done.code or "terminated",
-            rule=done.code,
-        )
     if done.state != FINALIZED:
-        raise PeerError(
-            "study.peer_silent", participant=listing.participant, seconds=round(answer_s)
-        )
+        raise _refusal(done, answer_s)
     with connector.database.read() as connection:
         return get_agreement(connection, done.agreement, role=Role.CONSUMER)
 
@@ -153,12 +144,10 @@ def open_study(
             done = connector.wait_for(
                 Transfer, transfer.pid, states=TERMINAL | {STARTED}, timeout_s=answer_s
             )
+            if done.state != STARTED:
+                raise _refusal(done, answer_s)
         except ConsiliumError as error:
             say("declined", {"participant": site.participant, **error.as_record()})
-            return None
-        if done.state != STARTED:
-            reason = done.code or "no answer"
-            say("declined", {"participant": site.participant, "code": reason})
             return None
         say("opened", {"participant": site.participant})
         return site.agreement
@@ -206,6 +195,16 @@ def _recruit_one(connector: Connector, wish: Wish, say: Say) -> Recruit | None:
         key=agreement.provider_key,
     )
     return Recruit(invitation=invitation, listing=listing)
+
+
+def _refusal(done: Negotiation | Transfer, answer_s: float) -> ConsiliumError:
+    """Say why a process did not come where we wanted it: ended by the peer, or no answer."""
+    if done.state in TERMINAL:
+        reason = done.code or done.state.lower()
+        return DeniedError(
+            "study.negotiation_failed", participant=done.peer, reason=reason, rule=reason
+        )
+    return PeerError("study.peer_silent", participant=done.peer, seconds=round(answer_s))
 
 
 def _find_standing(connector: Connector, listing: Listing) -> Agreement | None:

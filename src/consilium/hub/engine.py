@@ -17,6 +17,7 @@ from consilium.federation.flare.processes import SupervisedChild, server_command
 from consilium.hub.authority import Kind, engine_server_name, submitter_name
 from consilium.hub.settings import HubSettings
 from consilium.hub.upkeep import NAMES, ROOT_FILE
+from consilium.kernel.errors import StateError
 
 FOLDER = "engine"
 _LOOK_S = 1.0
@@ -60,7 +61,18 @@ class HubEngine:
             credentials=self._credentials(Kind.ENGINE_SERVER),
             submitter=submitter,
         )
+        self._check_port()
         self.child.start()
+
+    def _check_port(self) -> None:
+        """Refuse a port that is taken: the engine itself would begin anew for ever."""
+        host, port = self.address.host, self.address.port
+        try:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((self._settings.hub.listen, port))
+        except OSError as error:
+            raise StateError("boundary.port_taken", port=port, host=host) from error
 
     def renew(self, kind: Kind) -> None:
         """Swap a renewed certificate into its kit; the server goes on."""

@@ -115,7 +115,6 @@ def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDir
         return answer(connector, request)
 
     transport, client = make_transport(ground.caller, trust=ground.keys.trust(), answer=answer_here)
-    stack.callback(client.close)
     directory = HubDirectory(
         ground.membership,
         me=ground.key.public,
@@ -138,6 +137,8 @@ def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDir
     outbox = Outbox(connector)
     outbox.start()
     stack.callback(outbox.stop)
+    # Closed before the outbox stops: a peer that does not answer must not hold up the end.
+    stack.callback(client.close)
     return connector, directory
 
 

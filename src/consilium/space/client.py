@@ -283,19 +283,25 @@ class Evidence:
 def _failure(study: str, record: Record, events: Sequence[Record]) -> StateError:
     """Say why a study ended, with what each hospital answered as detail."""
     last = [event["facts"] for event in events if event["kind"] == "failure"]
-    reason = last[-1]["en"] if last else record.get("reason") or "—"
+    said = last[-1] if last else dict.fromkeys(("en", "zh"), record.get("reason") or "—")
     refusals = [event["facts"] for event in events if event["kind"] in {"declined", "refused"}]
-    words = [
-        f"{facts.get('participant')}: {facts.get('en') or facts.get('code') or facts.get('reason')}"
-        for facts in refusals
-    ]
+    words = {
+        language: "\n".join(
+            f"{facts.get('participant')}: "
+            f"{facts.get(language) or facts.get('code') or facts.get('reason')}"
+            for facts in refusals
+        )
+        for language in ("en", "zh")
+    }
     return StateError(
         "space.study_failed",
-        detail="\n".join(words),
+        detail=words["en"],
+        detail_zh=words["zh"],
         study=study,
         now=record["state"],
         wanted=COMPLETED,
-        reason=reason,
+        reason=str(said["en"]).rstrip("."),
+        reason_zh=str(said["zh"]).rstrip("。"),
     )
 
 

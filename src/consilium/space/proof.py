@@ -9,12 +9,15 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from consilium.kernel.errors import NotFoundError
-from consilium.ledger.keys import PublicKey, SigningKey
+from consilium.ledger.certificates import certificate_key, load_certificate
+from consilium.ledger.keys import PublicKey
 from consilium.ledger.verification import Verdict, verify_log
 
-KEYS = {"node": "keys/participant.key", "hub": "keys/hub.key"}
-"""The key that signs a home's log, by kind of home."""
+CERTIFICATES = {"node": "keys/participant.crt", "hub": "keys/hub.crt"}
+"""Whose key signs a home's log, by kind of home: no private key is needed to check it."""
 
 
 def verify_home(home: Path, *, checkpoint: str | None = None) -> Verdict:
@@ -51,14 +54,17 @@ def database_of(home: Path) -> str:
 
 def key_of(home: Path) -> PublicKey:
     """Return the public half of the key that signs a home's log; raises as `database_of`."""
-    path = home / KEYS[_kind_of(home)]
+    path = home / CERTIFICATES[_kind_of(home)]
     if not path.is_file():
         raise NotFoundError("space.no_log", home=str(home))
-    return SigningKey.load(path).public
+    key = certificate_key(load_certificate(path))
+    if not isinstance(key, Ed25519PublicKey):
+        raise NotFoundError("space.no_log", home=str(home))
+    return PublicKey(key.public_bytes_raw())
 
 
 def _kind_of(home: Path) -> str:
-    for kind in KEYS:
+    for kind in CERTIFICATES:
         if (home / f"{kind}.toml").is_file():
             return kind
     raise NotFoundError("space.no_log", home=str(home))

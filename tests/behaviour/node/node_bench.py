@@ -152,7 +152,7 @@ class NodeBench:
         self._http = httpx.Client(transport=transport, base_url="http://node", timeout=90)
 
     def ask(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
-        return self._http.request(method, path, json=body, params=query)
+        return self._http.request(method, path, json=body, params=query or None)
 
     def get(self, path: str, **query: Any) -> Any:
         answer = self.ask("GET", path, **query)

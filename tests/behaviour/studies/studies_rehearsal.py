@@ -248,8 +248,8 @@ class StudySpace:
         self._leadings: list[Leading] = []
         self._doors: dict[ParticipantId, Door] = {}
 
-    def add(self, name: str) -> Hospital:
-        hospital = self.space.add(name)
+    def add(self, name: str, **options: Any) -> Hospital:
+        hospital = self.space.add(name, **options)
         self._doors[hospital.me] = self.space.doors[hospital.me] = Door(hospital)
         hospital.outbox.start()
         return hospital

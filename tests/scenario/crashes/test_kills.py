@@ -123,15 +123,19 @@ def test_a_killed_lead_finds_its_study_again(space: WholeSpace) -> None:
 
     assert kept_rounds(study) == list(range(1, LONG + 1))
     assert sorted(site.id for site in result.sites) == ids(space)
-    numbers = [event["facts"]["hub_event"] for event in study.events if "hub_event" in event["facts"]]
+    numbers = [
+        event["facts"]["hub_event"] for event in study.events if "hub_event" in event["facts"]
+    ]
     assert numbers == sorted(set(numbers))
 
 
 def check_same(study: StudyWatch, undisturbed: Undisturbed) -> None:
     """Check that a study was resumed, not begun anew, and ended with the very same model."""
     result = study.await_result()
-    print(f"{len(study.segments)} attempts from rounds "
-          f"{[event['facts']['first_round'] for event in study.segments]}")
+    print(
+        f"{len(study.segments)} attempts from rounds "
+        f"{[event['facts']['first_round'] for event in study.segments]}"
+    )
     assert len(study.segments) >= 2
     assert study.segments[-1]["facts"]["first_round"] >= KILLED_IN - 1
     assert kept_rounds(study) == list(range(1, ROUNDS + 1))
@@ -151,9 +155,7 @@ def test_after_a_kill_of_the_hub_the_study_ends_with_the_same_model(
     below = hub.children(recursive=True)
     assert len(below) == 4, below  # signer, engine, its helper, the job
     space.kill(hub)
-    took_s = wait_until(
-        lambda: all(map(is_gone, below)), within_s=5, what="their end"
-    )
+    took_s = wait_until(lambda: all(map(is_gone, below)), within_s=5, what="their end")
     print(f"its children ended after {took_s:.1f} s")
     space.restart(HUB_NAME)
     check_same(study, undisturbed)

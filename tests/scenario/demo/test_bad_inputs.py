@@ -342,7 +342,7 @@ def serve(*words: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=20,
     )
 
 

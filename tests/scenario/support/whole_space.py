@@ -133,10 +133,11 @@ class StudyWatch:
         """Tell the events in few words, for a test that failed."""
         told = ("round", "missing", "bad", "segment", "attempt", "first_round", "outcome")
         told += ("participant", "reason", "for", "code", "time")
-        return "\n".join(
-            f"{event['kind']} { {key: event['facts'][key] for key in told if key in event['facts']} }"
-            for event in self.events
-        )
+        lines = []
+        for event in self.events:
+            facts = {key: event["facts"][key] for key in told if key in event["facts"]}
+            lines.append(f"{event['kind']} {facts}")
+        return "\n".join(lines)
 
     @property
     def closed(self) -> list[Event]:
@@ -277,6 +278,15 @@ class WholeSpace:
             return nodes and len(status["sites"]) == len(self.names)
 
         wait_until(ready, within_s=90, what="every hospital connected")
+
+    def await_gone(self, name: str) -> float:
+        """Wait until the hub's engine no longer counts on a hospital."""
+        who = self.plan.id_of(name)
+        return wait_until(
+            lambda: who not in self.connect_once(HUB_NAME)["sites"],
+            within_s=30,
+            what=f"{name} counted as gone",
+        )
 
     def connect_once(self, name: str) -> dict[str, Any]:
         """Ask a process how it is."""

@@ -8,7 +8,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -142,44 +142,39 @@ class Remains:
         return hub_home(self.home)
 
 
-@contextmanager
-def recorded_run(folder: Path) -> Iterator[Remains]:
+def recorded_run(folder: Path) -> Remains:
     """Run the study with a recorder before each hospital, and stop everything again."""
     write_source(folder)
     plan = read_space(folder / "space.toml")
     home = prepare_home(folder / "h", plan)
     children = Children(home, mark=uuid.uuid4().hex, die_with=os.getpid())
     space = RunningSpace(plan=plan, home=home, children=children)
+    bypasses: list[str] = []
     with ExitStack() as stack:
-        recorders: dict[str, tuple[Recorder, Recorder]] = {}
-        stack.callback(_close, recorders)
-        with ExitStack() as running:
-            running.callback(children.stop)
-            ports = _found(space)
-            for member in (LEAD, OTHER):
-                recorders[member] = _join(space, member, ports)
-            _serve_nodes(space)
-            said = [_try_a_broken_table(space, folder)]
-            register_datasets(space, watch=silent, clock=SystemClock())
-            early = {name: _snapshot(space, name, folder) for name in (LEAD, OTHER)}
-            bypasses: list[str] = []
+        stack.callback(children.stop)
+        ports = _found(space)
 
-            def watch(stage: Stage, done: int, total: int) -> None:
-                if stage is Stage.ROUNDS:
-                    bypasses.extend(_bypasses(children, ports))
+        def watch(stage: Stage, done: int, total: int) -> None:
+            if stage is Stage.ROUNDS:
+                bypasses.extend(_bypasses(children, ports))
 
-            finished = run_study(space, plan.studies[0], watch=watch)
-            _await_witness(space, early)
-        yield Remains(
-            plan=plan, home=home, finished=finished, recorders=recorders, early=early,
-            said=said, bypasses=bypasses,
-        )  # fmt: skip
-
-
-def _close(recorders: dict[str, tuple[Recorder, Recorder]]) -> None:
-    for pair in recorders.values():
-        for each in pair:
-            each.close()
+        recorders = {name: _join(space, name, ports, stack=stack) for name in (LEAD, OTHER)}
+        _serve_nodes(space)
+        said = [_try_a_broken_table(space, folder)]
+        register_datasets(space, watch=silent, clock=SystemClock())
+        early = {name: _snapshot(space, name, folder) for name in (LEAD, OTHER)}
+        finished = run_study(space, plan.studies[0], watch=watch)
+        _await_witness(space, early)
+        children.stop()
+    return Remains(
+        plan=plan,
+        home=home,
+        finished=finished,
+        recorders=recorders,
+        early=early,
+        said=said,
+        bypasses=bypasses,
+    )
 
 
 def write_source(folder: Path) -> None:
@@ -234,17 +229,21 @@ def _found(space: RunningSpace) -> tuple[int, int]:
     return ports
 
 
-def _join(space: RunningSpace, member: str, ports: tuple[int, int]) -> tuple[Recorder, Recorder]:
+def _join(
+    space: RunningSpace, member: str, ports: tuple[int, int], *, stack: ExitStack
+) -> tuple[Recorder, Recorder]:
     """Let a hospital join through its recorders; it never learns the hub's own ports."""
     home, hub_keys = node_home(space.home, member), hub_home(space.home) / "keys"
     front, back = api_contexts(hub_keys)
     api = Recorder(ports[0], front=front, back=back)
+    stack.callback(api.close)
     signer = AdminClient(hub_home(space.home) / SIGNER)
     answer = signer.mint(member, title=member, hours=1)
     token = replace(read_token(answer["token"]), hub=f"https://{HOST}:{api.port}")
     membership = join_hub(home, token.as_text(), clock=SystemClock())
     front, back = engine_contexts(hub_keys, home / "keys")
     engine = Recorder(ports[1], front=front, back=back)
+    stack.callback(engine.close)
     seen = replace(membership, engine=replace(membership.engine, port=engine.port))
     (home / "node.toml").write_text(seen.as_toml(), encoding="utf-8")
     return api, engine

@@ -99,7 +99,7 @@ def test_the_sentence_comes_in_the_language_of_the_person(
 ) -> None:
     monkeypatch.setenv("CONSILIUM_LANG", "zh_CN.UTF-8")
     assert run("evidence", "verify") == 3
-    assert "证据日志" in capsys.readouterr().err
+    assert "存证日志" in capsys.readouterr().err
 
 
 def test_the_language_is_told_by_the_usual_variables() -> None:

@@ -16,6 +16,7 @@ from nvflare.fuel.f3.mpm import MainProcessMonitor
 from nvflare.private.fed.app.server import runner_process, server_train
 
 from consilium.federation.flare import control, controller
+from consilium.federation.flare.credentials import follow_certificate
 from consilium.federation.flare.forker import Forker
 from consilium.federation.flare.launcher import use_forker
 from consilium.federation.flare.lifeline import end_with_child, end_with_stream
@@ -39,6 +40,7 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write(f"port {port} is taken by another process\n")
         return PORT_TAKEN
     prepare_kit(kit)
+    follow_certificate()
     forker = Forker(run_job)
     use_forker(forker)
     end_with_stream(0)

@@ -246,7 +246,7 @@ def _proof(record: ResultRecord, story: Story) -> Html:
     rows = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts]
     notes = [tag("p", note_words(code), class_="footnote") for code in record.notes]
     return section(
-        Words("Evidence and model", "证据与模型"),
+        Words("Evidence and model", "存证与模型"),
         evidence_table(story),
         tag("dl", *rows, class_="facts"),
         *notes,

@@ -57,7 +57,7 @@ def happened(record: ResultRecord, story: Story) -> Html:
         Words(
             "Every step left a signed entry in each hospital's evidence log; the logs were proved "
             "at the end.",
-            "每一步都在各院的证据日志中留下签名记录；结束时对日志进行了验证。",
+            "每一步都在各院的存证日志中留下签名记录；结束时对日志进行了验证。",
         ),
     )
     return section(
@@ -147,7 +147,7 @@ def _key_figures(record: ResultRecord) -> list[Html]:
             f" {record.evidence.entries:,}",
             Words(
                 "evidence entries, all proved" if verified else "evidence entries, NOT all proved",
-                "条证据，全部通过验证" if verified else "条证据，未全部通过验证",
+                "条存证，全部通过验证" if verified else "条存证，未全部通过验证",
             ),
             state="good" if verified else "bad",
         ),
@@ -213,7 +213,7 @@ def _evidence_caution(story: Story) -> Words:
     return Words(
         f"The evidence could not be proved whole ({bad}). Stop and tell a person before using "
         "this result.",
-        f"证据未能完整验证（{bad}）。请停止使用本结果并通知负责人。",
+        f"存证未能完整验证（{bad}）。请停止使用本结果并通知负责人。",
     )
 
 

@@ -113,7 +113,7 @@ NOTE: dict[str, Words] = {
         "The row “All data in one place” was computed outside the federation, from files that the "
         "space file declares public. It is there for comparison only; no agreement and no evidence "
         "entry belong to it.",
-        "“集中训练”一行在联邦之外计算，所用文件在空间文件中已声明公开。仅供比较，不涉及任何协议或证据条目。",
+        "“集中训练”一行在联邦之外计算，所用文件在空间文件中已声明公开。仅供比较，不涉及任何协议或存证条目。",
     ),
     "space.not_public": Words(
         "There is no row “All data in one place”: not all data of this study are declared public, "

@@ -1,0 +1,207 @@
+"""The node's local API: what it shows, what it does, and how it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from dataspace_rehearsal import Hospital
+from node_bench import CANARY, NodeBench
+from studies_rehearsal import StudySpace, await_study, make_draft, own_terms
+
+from consilium.dataspace.records import Role
+from consilium.dataspace.store import list_agreements
+from consilium.federation.store import list_studies
+from consilium.ledger.notes import verify_checkpoint
+from consilium.models.passports import verify_passport
+
+
+def test_the_status_tells_who_this_is_and_whether_it_is_ready(node: NodeBench) -> None:
+    assert node.get("/status") == {
+        "ready": True,
+        "participant": "did:web:example.org:north",
+        "title": "北方医院",
+        "space": "example.org",
+        "hub": "https://hub.example.org",
+        "online": True,
+        "engine": {"running": True, "restarts": 2, "pid": 4711},
+        "evidence": 0,
+    }
+
+
+def test_members_are_shown_with_their_fingerprints(node: NodeBench, south: Hospital) -> None:
+    members = {one["participant"]: one for one in node.get("/members")}
+    assert set(members) == {node.hospital.me, south.me}
+    assert members[south.me]["fingerprint"] == south.key.public.fingerprint
+    assert members[south.me]["state"] == "admitted"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("GET", "/tasks/none", "node.no_task"),
+        ("GET", "/datasets/none", "dataspace.no_dataset"),
+        ("GET", "/agreements/none", "dataspace.no_agreement"),
+        ("GET", "/studies/none", "study.unknown"),
+        ("GET", "/studies/none/result", "study.unknown"),
+        ("POST", "/studies/none/stop", "study.unknown"),
+        ("GET", "/nothing", "boundary.no_route"),
+    ],
+)
+def test_what_is_not_there_is_told_in_one_form(
+    node: NodeBench, method: str, path: str, code: str
+) -> None:
+    answer = node.ask(method, path)
+    assert (answer.status_code, answer.json()["code"]) == (404, code)
+    assert answer.json()["en"]
+    assert answer.json()["zh"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "place"),
+    [
+        ("POST", "/agreements", {"participant": "x"}, "dataset"),
+        ("POST", "/agreements", {"participant": "x", "dataset": "y", "colour": CANARY}, "colour"),
+        ("POST", "/agreements", {"participant": [CANARY], "dataset": "y"}, "participant"),
+        ("POST", "/agreements", None, "the body"),
+        ("POST", "/studies", [CANARY], "the body"),
+        ("POST", "/studies", None, "the body"),
+        ("GET", "/evidence?after=x", None, "after"),
+        ("GET", "/studies/a?after=x", None, "after"),
+        ("GET", "/agreements/a?role=owner", None, "role"),
+    ],
+)
+def test_a_malformed_request_names_its_field_and_no_value(
+    node: NodeBench, method: str, path: str, body: Any, place: str
+) -> None:
+    answer = node.ask(method, path, body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "boundary.malformed")
+    assert f"look at {place}. " in answer.json()["en"]
+    assert CANARY not in answer.text
+
+
+def test_the_catalogue_shows_every_member_and_says_who_cannot_be_reached(
+    world: StudySpace, node: NodeBench, south: Hospital
+) -> None:
+    absent = world.space.add("absent")
+    del world.space.doors[absent.me]
+    shown = {one["participant"]: one for one in node.get("/catalog")}
+    assert set(shown) == {node.hospital.me, south.me, absent.me}
+    (dataset,) = shown[south.me]["datasets"]
+    assert (dataset["name"], dataset["n_train"]) == ("heart", 60)
+    assert shown[absent.me]["datasets"] == []
+    assert shown[absent.me]["error"]["code"] == "dataspace.unreachable"
+    assert shown[absent.me]["error"]["zh"]
+
+
+def test_an_agreement_is_made_once_and_shown_from_both_sides(
+    node: NodeBench, south: Hospital
+) -> None:
+    wish = {"participant": south.me, "dataset": "heart"}
+    first = node.ask("POST", "/agreements", wish).json()
+    again = node.ask("POST", "/agreements", wish).json()
+    assert (first["state"], first["provider"]) == ("FINALIZED", south.me)
+    assert again["id"] == first["id"]
+    assert node.get("/agreements") == [first]
+    assert node.get(f"/agreements/{first['id']}") == first
+    answer = node.ask("GET", f"/agreements/{first['id']}", role="provider")
+    assert answer.status_code == 404
+    with south.database.read() as connection:
+        (theirs,) = list_agreements(connection, role=Role.PROVIDER)
+    assert theirs.id == first["id"]
+
+
+def test_another_offer_than_the_one_that_was_read_is_not_agreed_to(
+    node: NodeBench, south: Hospital
+) -> None:
+    wish = {"participant": south.me, "dataset": "heart", "offer": "urn:uuid:yesterdays"}
+    answer = node.ask("POST", "/agreements", wish)
+    assert (answer.status_code, answer.json()["code"]) == (404, "dataspace.no_offer")
+    assert node.get("/agreements") == []
+    (dataset,) = next(one for one in node.get("/catalog") if one["participant"] == south.me)[
+        "datasets"
+    ]
+    answer = node.ask("POST", "/agreements", {**wish, "offer": dataset["offer"]})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("wish", "status", "code"),
+    [
+        ({"participant": "did:web:example.org:nobody"}, 404, "dataspace.unknown_participant"),
+        ({"participant": "nobody at all"}, 404, "dataspace.unknown_participant"),
+        ({"dataset": "lungs"}, 404, "study.no_offer"),
+    ],
+)
+def test_a_wish_that_nobody_can_fulfil_is_refused(
+    node: NodeBench, south: Hospital, wish: dict[str, str], status: int, code: str
+) -> None:
+    body = {"participant": south.me, "dataset": "heart"} | wish
+    answer = node.ask("POST", "/agreements", body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_a_dataset_that_is_offered_to_others_looks_like_none(
+    world: StudySpace, node: NodeBench
+) -> None:
+    east = world.add("east")
+    world.add_data(east, terms=own_terms("west"))
+    answer = node.ask("POST", "/agreements", {"participant": east.me, "dataset": "heart"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "study.no_offer")
+
+
+def test_a_study_is_begun_watched_and_read_over_the_api(
+    node: NodeBench, south: Hospital, west: Hospital
+) -> None:
+    study = node.ask("POST", "/studies", make_draft(south, west)).json()["study"]
+    early = node.ask("GET", f"/studies/{study}/result")
+    assert (early.status_code, early.json()["code"]) == (409, "study.not_finished")
+    await_study(node.hospital, study)
+    shown = node.get(f"/studies/{study}")
+    assert (shown["state"], shown["title"]) == ("COMPLETED", "Heart disease")
+    assert set(shown) == {"id", "state", "title", "created", "updated", "reason", "events"}
+    half = shown["events"][len(shown["events"]) // 2]["id"]
+    later = node.get(f"/studies/{study}", after=half)["events"]
+    assert [event["id"] for event in later] == [
+        event["id"] for event in shown["events"] if event["id"] > half
+    ]
+    (listed,) = node.get("/studies")
+    assert listed["id"] == study
+    result = node.get(f"/studies/{study}/result")
+    assert result["study"] == study
+    with open(result["model"]["passport"], encoding="ascii") as file:
+        passport = verify_passport(file.read(), key=node.hospital.key.public)
+    assert passport.weights == result["model"]["digest"]
+    stopped = node.ask("POST", f"/studies/{study}/stop")
+    assert (stopped.status_code, stopped.json()["code"]) == (409, "study.cannot_go")
+
+
+def test_a_bad_plan_is_refused_with_its_field_and_begins_nothing(
+    node: NodeBench, south: Hospital
+) -> None:
+    for changes, field in (
+        ({"rounds": 0}, "rounds"),
+        ({"colour": CANARY}, "colour"),
+        ({"invite": []}, "invite"),
+        ({"recipe": "magic"}, "recipe"),
+    ):
+        answer = node.ask("POST", "/studies", make_draft(south, **changes))
+        assert (answer.status_code, answer.json()["code"]) == (400, "study.bad_plan")
+        assert f"cannot be used: {field} " in answer.json()["en"]
+        assert CANARY not in answer.text
+    with node.hospital.database.read() as connection:
+        assert list_studies(connection) == []
+
+
+def test_evidence_is_read_in_pages_and_its_checkpoint_is_signed(
+    node: NodeBench, south: Hospital
+) -> None:
+    node.ask("POST", "/agreements", {"participant": south.me, "dataset": "heart"})
+    entries = node.get("/evidence")
+    assert [entry["seq"] for entry in entries] == list(range(1, len(entries) + 1))
+    assert node.get("/evidence", after=1, limit=1) == entries[1:2]
+    assert len(node.get("/evidence", limit=0)) == 1
+    note = node.get("/evidence/checkpoint")["checkpoint"]
+    checkpoint = verify_checkpoint(note, node.hospital.key.public)
+    assert (checkpoint.origin, checkpoint.size) == (node.hospital.me, len(entries))
+    assert node.get("/status")["evidence"] == len(entries)
