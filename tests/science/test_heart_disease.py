@@ -229,7 +229,7 @@ def _stack(parts: Sequence[Cases]) -> Cases:
 def results(hospitals: Hospitals, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Results]:
     results = Results(hospitals, tmp_path_factory.mktemp("studies"))
     yield results
-    print(_table(results))  # noqa: T201 - the table is what `-s` asks for
+    print(_table(results))
 
 
 def mean(figures: Figures, row: str, metric: str, sites: tuple[str, ...] = tuple(SITES)) -> float:

@@ -62,6 +62,8 @@ class Patience:
     """After the engine says that a job has ended or is unknown, for its last files."""
     tries: int = 5
     """Attempts in a row that accept no further round."""
+    rest_s: float = 0.5
+    """After an attempt that failed; doubled after each fruitless one, ten seconds at most."""
     welcomes: int = 3
     """Times in a row that a segment ends early for a hospital that then takes no part."""
     look_s: float = 0.05
@@ -183,6 +185,12 @@ class Coordinator:
         """Say whether the study's thread has to end now."""
         return self._closing.is_set() or self._stops[study].is_set()
 
+    def rest(self, study: StudyId, seconds: float) -> None:
+        """Wait, unless the study's thread has to end."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends and not self.should_leave(study):
+            time.sleep(self.patience.look_s)
+
     def is_stopped(self, study: StudyId) -> bool:
         """Say whether somebody stopped the study for good."""
         return self._stops[study].is_set()
@@ -228,7 +236,7 @@ class Conduct:
             if fruitless >= hub.patience.tries:
                 self._move(StudyState.FAILED, reason=outcome)
                 return
-            time.sleep(min(2.0**fruitless / 2, 10.0))
+            hub.rest(self.study, min(hub.patience.rest_s * 2.0**fruitless, 10.0))
         if hub.is_stopped(self.study):
             self._move(StudyState.STOPPED)
 

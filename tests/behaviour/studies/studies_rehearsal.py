@@ -54,7 +54,14 @@ from consilium.node.leading import Lead, Leading, Office
 CLOCK = SystemClock()
 RECIPES = Recipes()
 HASTE = Patience(
-    all_sites_s=0.5, quorum_s=1.5, start_s=5.0, margin_s=1.0, ended_s=0.2, tries=2, look_s=0.02
+    all_sites_s=0.5,
+    quorum_s=1.5,
+    start_s=5.0,
+    margin_s=1.0,
+    ended_s=0.2,
+    tries=2,
+    rest_s=0.05,
+    look_s=0.02,
 )
 """Waits that fit a test."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from coordination_rehearsal import Bench, lose_job
 from federation_rehearsal import await_end
-from studies_rehearsal import await_state
+from studies_rehearsal import await_state, wait_until
 
 from consilium.federation.folder import SegmentFolder
 from consilium.federation.ports import EngineStatus
@@ -93,6 +93,16 @@ def test_a_job_that_tells_nothing_is_given_up(make_bench: MakeBench) -> None:
     bench.engine.lost = EngineStatus.RUNNING
     assert bench.run() is StudyState.COMPLETED
     assert bench.outcomes() == ["engine_silent", "finished"]
+
+
+def test_a_study_that_rests_after_a_failure_can_be_stopped_at_once(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.hasten(rest_s=60.0)
+    bench.engine.script = [lose_job]
+    bench.coordinator.begin(bench.study)
+    wait_until(lambda: bench.outcomes() == ["engine_ended"])
+    bench.coordinator.stop(bench.study)
+    assert bench.await_end(timeout_s=5) is StudyState.STOPPED
 
 
 def test_the_code_of_a_failed_segment_is_the_reason(make_bench: MakeBench) -> None:
