@@ -173,7 +173,7 @@ def test_a_write_inside_a_write_is_refused_instead_of_waiting_for_itself(
 
 
 def test_a_writer_that_waits_too_long_is_told_so(place: Any, database: Database) -> None:
-    second = place.open(wait_s=0.2)
+    second = place.open(wait_s=1.0)
     with database.write(), ThreadPoolExecutor(1) as other:
         refusal = other.submit(place.put, second, "icu").exception()
     assert isinstance(refusal, StateError)
@@ -182,7 +182,7 @@ def test_a_writer_that_waits_too_long_is_told_so(place: Any, database: Database)
 
 
 def test_a_thread_that_waits_too_long_is_told_so(place: Any, database: Database) -> None:
-    second = place.open(wait_s=0.2)
+    second = place.open(wait_s=1.0)
     with second.write(), ThreadPoolExecutor(1) as other:
         refusal = other.submit(place.put, second, "icu").exception()
     assert isinstance(refusal, StateError)

@@ -10,7 +10,7 @@ from typing import Any
 
 from dataspace_rehearsal import empty_database
 from federation_rehearsal import make_rehearsal
-from studies_rehearsal import CLOCK, HASTE, await_state
+from studies_rehearsal import CLOCK, HASTE, LONGEST_S, await_state
 
 from consilium.federation.coordination import Coordinator, Patience, study_folder
 from consilium.federation.folder import SegmentFolder
@@ -88,7 +88,9 @@ class Bench:
         self.folder = folder
         self.patience = patience
         self.rehearsal = make_rehearsal(
-            folder / "unused", settings={"local_steps": 2}, **({"rounds": 3} | changes)
+            folder / "unused",
+            settings={"local_steps": 2},
+            **({"rounds": 3, "deadline_s": 60.0} | changes),
         )
         self.plan = self.rehearsal.study
         self.study = self.plan.study
@@ -124,12 +126,12 @@ class Bench:
     def hasten(self, **changes: Any) -> None:
         self.patience = self.coordinator.patience = replace(self.patience, **changes)
 
-    def run(self, *, timeout_s: float = 30) -> StudyState:
+    def run(self, *, timeout_s: float = LONGEST_S) -> StudyState:
         """Run the study to its end and return how it ended."""
         self.coordinator.begin(self.study)
         return self.await_end(timeout_s=timeout_s)
 
-    def await_end(self, *, timeout_s: float = 30) -> StudyState:
+    def await_end(self, *, timeout_s: float = LONGEST_S) -> StudyState:
         await_state(lambda: self.row()["state"], timeout_s=timeout_s)
         thread = self.coordinator._threads.get(self.study)
         if thread is not None:
@@ -146,7 +148,7 @@ class Bench:
         self._open()
 
     def await_round(self, number: int) -> None:
-        ends = time.monotonic() + 20
+        ends = time.monotonic() + LONGEST_S
         while number not in [event["facts"]["round"] for event in self.events("round_closed")]:
             assert time.monotonic() < ends, f"round {number} was not heard of"
             time.sleep(0.01)

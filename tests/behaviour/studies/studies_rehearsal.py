@@ -52,12 +52,14 @@ from consilium.ledger.keys import SigningKey
 from consilium.node.leading import Lead, Leading, Office
 
 CLOCK = SystemClock()
+LONGEST_S = 90.0
+"""Wait for anything; far beyond what it takes on a quiet machine."""
 RECIPES = Recipes()
 HASTE = Patience(
     all_sites_s=0.5,
     quorum_s=1.5,
-    start_s=5.0,
-    margin_s=1.0,
+    start_s=30.0,
+    margin_s=30.0,
     ended_s=0.2,
     tries=2,
     rest_s=0.05,
@@ -111,7 +113,7 @@ def make_draft(*sites: Hospital, **changes: Any) -> dict[str, Any]:
         "settings": {"local_steps": 5},
         "rule": "fedavg",
         "rounds": 2,
-        "deadline_s": 10.0,
+        "deadline_s": 60.0,
         "invite": [{"participant": site.me, "dataset": "heart"} for site in sites],
     }
     return draft | changes
@@ -210,7 +212,7 @@ class HubSide:
             found = list_events(connection, study, limit=10_000)
         return [event for event in found if kind in {"", event["kind"]}]
 
-    def await_state(self, study: StudyId, *states: StudyState, timeout_s: float = 30) -> str:
+    def await_state(self, study: StudyId, *states: StudyState, timeout_s: float = LONGEST_S) -> str:
         return await_state(lambda: self.row(study)["state"], *states, timeout_s=timeout_s)
 
 
@@ -370,13 +372,15 @@ def study_events(hospital: Hospital, study: StudyId, *kinds: str) -> list[dict[s
     return [event for event in found if not kinds or event["kind"] in kinds]
 
 
-def await_study(hospital: Hospital, study: StudyId, *, timeout_s: float = 30) -> dict[str, Any]:
+def await_study(
+    hospital: Hospital, study: StudyId, *, timeout_s: float = LONGEST_S
+) -> dict[str, Any]:
     """Wait until a hospital's own record of a study has ended."""
     await_state(lambda: study_row(hospital, study)["state"], timeout_s=timeout_s)
     return study_row(hospital, study)
 
 
-def await_state(read: Callable[[], str], *states: StudyState, timeout_s: float = 30) -> str:
+def await_state(read: Callable[[], str], *states: StudyState, timeout_s: float = LONGEST_S) -> str:
     """Wait for one of some states, or for the end."""
     ends = time.monotonic() + timeout_s
     while True:
@@ -388,7 +392,7 @@ def await_state(read: Callable[[], str], *states: StudyState, timeout_s: float =
         time.sleep(0.02)
 
 
-def wait_until(holds: Callable[[], object], *, timeout_s: float = 15) -> None:
+def wait_until(holds: Callable[[], object], *, timeout_s: float = LONGEST_S) -> None:
     ends = time.monotonic() + timeout_s
     while not holds():
         if time.monotonic() > ends:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -24,10 +24,10 @@ from consilium.space.record import ResultRecord
 pytestmark = pytest.mark.scenario
 
 LONGEST_GAP_S = 12.0
-ROUNDS = 24
+ROUNDS = 16
 KILLED_IN = 4
 """The round from which on a test kills."""
-LONG = 60
+LONG = 50
 """Rounds of a study in which a hospital has time to come back."""
 
 
@@ -43,7 +43,7 @@ class Undisturbed:
 def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeSpace]:
     """Four hospitals and a hub that all tests here share."""
     folder = tmp_path_factory.mktemp("kills")
-    settings = {"learning_rate": 0.01, "batch_size": 8, "local_steps": 300}
+    settings = {"learning_rate": 0.01, "batch_size": 8, "local_steps": 200}
     plan = practice_plan(folder / "data", settings=settings, rounds=ROUNDS, quorum=3, deadline_s=30)
     with whole_space(plan, folder / "space") as found:
         found.await_ready()
@@ -87,7 +87,7 @@ def test_an_undisturbed_study_takes_one_segment_with_everybody(
 
 @pytest.mark.parametrize(("what", "rounds"), [("node", LONG), ("job process", ROUNDS)])
 def test_a_killed_hospital_costs_one_round_a_few_seconds_and_is_back_in_the_next_segment(
-    space: WholeSpace, what: str, rounds: int, record_property: Callable[[str, object], None]
+    space: WholeSpace, what: str, rounds: int
 ) -> None:
     study = space.begin(rounds=rounds)
     study.await_round(KILLED_IN)
@@ -99,9 +99,7 @@ def test_a_killed_hospital_costs_one_round_a_few_seconds_and_is_back_in_the_next
         space.restart(OTHER)
     result = study.await_result()
 
-    gap_s = moment_of(without) - killed
-    record_property("gap_s", round(gap_s, 1))
-    assert gap_s <= LONGEST_GAP_S, study.story()
+    assert moment_of(without) - killed <= LONGEST_GAP_S, study.story()
     assert kept_rounds(study) == list(range(1, rounds + 1))
     alone = [event for event in study.closed if event["facts"]["missing"]]
     assert {tuple(event["facts"]["missing"]) for event in alone} == {(who,)}
@@ -153,12 +151,12 @@ def test_after_a_kill_of_the_hub_the_study_ends_with_the_same_model(
     check_same(study, undisturbed)
 
 
-@pytest.mark.parametrize("what", ["engine", "helper", "job process"])
+@pytest.mark.parametrize("what", ["engine", "job process"])
 def test_after_a_kill_of_the_hubs_engine_the_study_ends_with_the_same_model(
     space: WholeSpace, undisturbed: Undisturbed, what: str
 ) -> None:
     study = space.begin()
     study.await_round(KILLED_IN)
-    engine, (job,) = space.engine(HUB_NAME), space.jobs(HUB_NAME)
-    space.kill({"engine": engine, "helper": engine.children()[0], "job process": job}[what])
+    (job,) = space.jobs(HUB_NAME)
+    space.kill(space.engine(HUB_NAME) if what == "engine" else job)
     check_same(study, undisturbed)
