@@ -125,6 +125,8 @@ class Leading:
             try:
                 Lead(self.office, study, closing=self._closing).run()
                 return
+            except _ClosingError:
+                return
             except PeerError as error:
                 LOG.info("study %s waits: %s", study, error.public)
                 if not error.retryable:
@@ -149,6 +151,10 @@ class Leading:
                 clock = connector.clock
                 move_study(tx, study, StudyState.FAILED, clock=clock, reason=failure.code)
                 add_event(tx, study, "failure", failure.as_record(), clock=clock)
+
+
+class _ClosingError(Exception):
+    """The node closes; the study is resumed at its next start."""
 
 
 class Lead:
@@ -177,6 +183,7 @@ class Lead:
             return peek_study(row["signed"]), row["signed"]
         draft = read_draft(read_json(row["draft"]), recipes=self.office.recipes)
         recruits = recruit(self.connector, draft.invite, say=self._say)
+        self._go_on()
         if len(recruits) < draft.quorum:
             raise StateError(
                 "study.too_few_sites",
@@ -206,6 +213,7 @@ class Lead:
         opened = open_study(
             self.connector, plan, signed, endpoint=self.office.aggregator, say=self._say
         )
+        self._go_on()
         if len(opened) < plan.quorum:
             raise StateError(
                 "study.too_few_sites",
@@ -284,6 +292,11 @@ class Lead:
                 passport=str(file),
             )
             keep_result(tx, self.study, record)
+
+    def _go_on(self) -> None:
+        """Draw no conclusion while the node closes: who did not answer then did not refuse."""
+        if self.closing.is_set():
+            raise _ClosingError
 
     def _last_seen(self) -> int:
         return max((int(event["facts"].get("hub_event", 0)) for event in self._events()), default=0)

@@ -81,6 +81,10 @@ def serve(home: Path) -> None:
         LOG.info("serving %s", membership.participant)
         stop.wait()
         LOG.info("stopping")
+    # A study that is recruiting may wait for a hospital's answer for another half minute,
+    # and Python would wait for it. Everything is closed, and a study goes on where it stood.
+    logging.shutdown()
+    os._exit(0)
 
 
 def _lay_ground(
