@@ -39,6 +39,12 @@ _WORDS = {
     ),
 }
 
+_VERDICTS = {
+    "en": ("✗ {} entries, NOT all proved", "✓ {} entries, all proved"),
+    "zh": ("✗ {} 条，未能全部验证", "✓ {} 条，全部通过验证"),
+}
+"""What is said of the evidence: not proved, proved."""
+
 _METHODS = {
     "en": ("together", "adjusted", "alone", "majority", "pooled"),
     "zh": ("联合", "联合校准", "单院", "多数类", "集中"),
@@ -51,12 +57,12 @@ def show_finished(finished: Finished) -> None:
     record = finished.record
     show_result(record)
     words = _WORDS[language_of(os.environ)]
-    verdict = "✓" if record.evidence.verified else "✗"
+    verdict = _VERDICTS[language_of(os.environ)][record.evidence.verified]
     lines = (
         (words[4], str(finished.report_path)),
         (words[5], str(finished.record_path)),
         (words[6], record.model.passport),
-        (words[7], f"{verdict} {record.evidence.entries}"),
+        (words[7], verdict.format(record.evidence.entries)),
     )
     for name, value in lines:
         typer.echo(f"{name}: {value}")
