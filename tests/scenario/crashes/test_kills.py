@@ -27,6 +27,8 @@ LONGEST_GAP_S = 12.0
 ROUNDS = 16
 KILLED_IN = 4
 """The round from which on a test kills."""
+UNHEARD = 3
+"""Rounds that close while the hub does not listen."""
 LONG = 50
 """Rounds of a study in which a hospital has time to come back."""
 
@@ -145,10 +147,19 @@ def test_after_a_kill_of_the_hub_the_study_ends_with_the_same_model(
     hub = space.serving(HUB_NAME)
     below = hub.children(recursive=True)
     assert len(below) == 4, below  # signer, engine, its helper, the job
+    # A hub that hears nothing for a while: what its engine does then must be told all the same.
+    hub.suspend()
+    attempt = space.newest_attempt()
+    wait_until(
+        lambda: max(attempt.rounds(), default=0) > KILLED_IN + UNHEARD,
+        within_s=30,
+        what="rounds that the hub does not hear of",
+    )
     space.kill(hub)
     wait_until(lambda: all(map(is_gone, below)), within_s=5, what="its children's end")
     space.restart(HUB_NAME)
     check_same(study, undisturbed)
+    assert study.segments[-1]["facts"]["first_round"] > KILLED_IN + 1
 
 
 @pytest.mark.parametrize("what", ["engine", "job process"])

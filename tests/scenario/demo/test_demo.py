@@ -167,7 +167,7 @@ def test_every_status_is_a_word_that_people_can_read(invented: Ran) -> None:
         assert stage in invented.err
     for word in ("报告", "结果", "模型护照"):
         assert f"\n{word}: /" in invented.out
-    assert f"✓ {line['evidence']['entries']}\n" in invented.out
+    assert f"✓ {line['evidence']['entries']} 条，全部通过验证\n" in invented.out
 
 
 def report_of(ran: Ran) -> str:

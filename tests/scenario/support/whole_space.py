@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from consilium.federation.folder import SegmentFolder
 from consilium.hub.init import init_hub
 from consilium.kernel.clock import SystemClock, read_time
 from consilium.kernel.errors import ConsiliumError, PeerError
@@ -217,6 +218,11 @@ class WholeSpace:
         process.kill()
         wait_until(lambda: is_gone(process), within_s=10, what="a killed process's end")
         return moment
+
+    def newest_attempt(self) -> SegmentFolder:
+        """Find the folder that the hub's engine writes to, for a look past the hub."""
+        folders = list((hub_home(self.home) / "studies").glob("*/attempt-*"))
+        return SegmentFolder(max(folders, key=lambda folder: folder.stat().st_mtime))
 
     def restart(self, name: str) -> None:
         """Serve a hospital or the hub again, as a person or a service manager would."""
