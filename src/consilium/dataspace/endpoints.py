@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
@@ -68,25 +68,33 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One path of the protocol; `{pid}` stands for our number of a process, or a dataset."""
+    """One path below `base`; `{pid}` stands for our number of a process, or a dataset."""
 
     method: str
     path: str
     error: str
     handle: Callable[[Connector, Asked], Document]
     status: int = 200
+    base: str = builders.BASE
+
+    def address(self, pid: str) -> str:
+        """Write the path for one pid, as its sender signed it."""
+        return self.base + self.path.replace("{pid}", quote(pid, safe=":"))
 
     def match(self, request: WireRequest) -> str | None:
         """Return the path's pid (empty if it has none), or None if it is another path."""
-        pattern = re.escape(builders.BASE + self.path).replace(r"\{pid\}", "([^/]+)")
+        pattern = re.escape(self.base + self.path).replace(r"\{pid\}", "([^/]+)")
         found = re.fullmatch(pattern, request.path) if request.method == self.method else None
         if found is None:
             return None
         return unquote(found[1]) if found.groups() else ""
 
 
-def answer(connector: Connector, request: WireRequest) -> WireReply:
+def answer(connector: Connector, request: WireRequest, *, also: Sequence[Route] = ()) -> WireReply:
     """Answer one protocol request.
+
+    `also` holds further signed paths beside the protocol's own: what a feature
+    of a higher floor answers to its peers, under its own base.
 
     Discloses
     ---------
@@ -94,7 +102,7 @@ def answer(connector: Connector, request: WireRequest) -> WireReply:
     """
     if (request.method, request.path) == ("GET", builders.VERSION_PATH):
         return _reply(connector, request, 200, builders.version_response(connector.me))
-    for route in ROUTES:
+    for route in (*ROUTES, *also):
         pid = route.match(request)
         if pid is not None:
             status, document = _answer_route(connector, request, route, pid)
@@ -174,12 +182,11 @@ def _status(refusal: ConsiliumError) -> int:
 
 def _authenticate(connector: Connector, request: WireRequest, route: Route, pid: str) -> Caller:
     """See who asks; the path is written anew, since a relay may have written it otherwise."""
-    path = builders.BASE + route.path.replace("{pid}", quote(pid, safe=":"))
     return authenticate(
         request.token,
         key_of=connector.directory.key_of,
         audience=connector.me,
-        asked=(request.method, path, request.body),
+        asked=(request.method, route.address(pid), request.body),
         clock=connector.clock,
         seen=connector.seen,
     )

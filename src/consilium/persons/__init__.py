@@ -1,0 +1,1 @@
+"""Persons of one participant: accounts, roles, what waits for them, what two of them release."""
