@@ -1,36 +1,50 @@
-"""One ODRL profile, closed: what may be written in a policy, and what it allows.
+"""Offers and agreements: terms as a policy of our one ODRL profile, and back.
 
-Whatever the vocabulary does not know is refused, when an offer is made as well
-as when one is asked for. Nothing is allowed unless a permission grants it, and
-a prohibition wins over every permission.
+What a policy allows is judged in `evaluation`; here it is written and read.
+Each term of `Terms` is one row of `_WRITTEN`; the optional ones are left out
+of the policy when they are not set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from consilium.dataspace.evaluation import (
+    Constraint,
+    Decision,
+    Rules,
+    check_policy,
+    evaluate,
+    rules_of,
+)
 from consilium.dataspace.records import Terms
 from consilium.dataspace.vocabulary import (
     ALGORITHM,
-    COMPARE,
     COUNT,
+    DELTA,
+    EPSILON,
     MAX_ROUNDS,
     MIN_COHORT,
-    OPERANDS,
+    MIN_PARTICIPANTS,
+    OUTPUT,
+    OUTPUTS,
     PROFILE,
     PURPOSE,
     RECIPIENT,
+    SECURE,
+    SPATIAL,
     TIME,
     USE,
-    Operand,
+    decimal,
     moment,
     number,
+    read_place,
+    truth,
 )
-from consilium.kernel.canonical import Digest
 from consilium.kernel.clock import write_time
-from consilium.kernel.errors import DeniedError, InputError
+from consilium.kernel.errors import InputError
 from consilium.kernel.identifiers import AgreementId, DatasetId, OfferId, ParticipantId
 
 __all__ = [
@@ -52,58 +66,54 @@ __all__ = [
     "terms_of",
 ]
 
-_POLICY_KEYS = frozenset(
-    {"@id", "@type", "profile", "target", "assigner", "assignee", "timestamp"}
-    | {"permission", "prohibition"}
-)
-_RULE_KEYS = frozenset({"action", "constraint"})
-_CONSTRAINT_KEYS = frozenset({"leftOperand", "operator", "rightOperand"})
 _RULES = ("profile", "permission", "prohibition")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """Whether a use is allowed; if not, which rule refused it and by which code."""
-
-    allowed: bool
-    rule: str
-    code: str = ""
-
-    def require(self) -> None:
-        """Do nothing if allowed.
-
-        Raises
-        ------
-        DeniedError
-            With the decision's code and rule.
-        """
-        if not self.allowed:
-            raise DeniedError(self.code, rule=self.rule)
+_FINEST_EPSILON = 1e-6
+_FINEST_DELTA = 1e-12
+_GREATEST = 10**9 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Constraint:
-    operand: Operand
+class _Written:
+    """How one field of `Terms` stands in a policy, and how it is read back."""
+
+    field: str
+    operand: str
     operator: str
-    right: Any
+    write: Callable[[Any], Any]
+    read: Callable[[Any], Any]
+    optional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    permissions: tuple[tuple[_Constraint, ...], ...]
-    prohibitions: tuple[tuple[_Constraint, ...], ...]
+def _sorted(value: Any) -> tuple[Any, ...]:
+    return tuple(sorted(value))
 
 
-class _RefusedError(Exception):
-    """A policy cannot be judged: `rule` names the term, `code` the reason."""
+def _only(value: frozenset[bool]) -> bool:
+    (truth_,) = value
+    return truth_
 
-    def __init__(self, code: str, rule: str) -> None:
-        self.code, self.rule = code, rule[:80]
-        super().__init__(code)
+
+_WRITTEN = (
+    _Written("purposes", PURPOSE, "isAnyOf", list, _sorted),
+    _Written("not_after", TIME, "lteq", moment, write_time),
+    _Written("count", COUNT, "lteq", number, int),
+    _Written("max_rounds", MAX_ROUNDS, "lteq", number, int),
+    _Written("min_cohort", MIN_COHORT, "gteq", number, int),
+    _Written("recipients", RECIPIENT, "isAnyOf", list, _sorted),
+    _Written("algorithms", ALGORITHM, "isAnyOf", list, _sorted),
+    _Written("min_participants", MIN_PARTICIPANTS, "gteq", number, int, optional=True),
+    _Written("epsilon", EPSILON, "lteq", decimal, float, optional=True),
+    _Written("delta", DELTA, "lteq", decimal, float, optional=True),
+    _Written("outputs", OUTPUT, "isAnyOf", list, _sorted, optional=True),
+    _Written("secure_aggregation", SECURE, "eq", truth, _only, optional=True),
+    _Written("spatial", SPATIAL, "isPartOf", list, _sorted, optional=True),
+)
 
 
 def policy_of(terms: Terms, *, offer: OfferId) -> dict[str, Any]:
     """Write terms as an ODRL offer of our profile, without a target.
+
+    An `epsilon` without a `delta` is written with a delta of 0.
 
     Raises
     ------
@@ -116,14 +126,17 @@ def policy_of(terms: Terms, *, offer: OfferId) -> dict[str, Any]:
     The terms, to whoever is shown the offer.
     """
     _check_terms(terms)
+    values = {row.field: getattr(terms, row.field) for row in _WRITTEN}
+    if terms.epsilon is not None and terms.delta is None:
+        values["delta"] = 0.0
     constraints = [
-        _constraint(PURPOSE, "isAnyOf", list(terms.purposes)),
-        _constraint(TIME, "lteq", moment(terms.not_after)),
-        _constraint(COUNT, "lteq", number(terms.count)),
-        _constraint(MAX_ROUNDS, "lteq", number(terms.max_rounds)),
-        _constraint(MIN_COHORT, "gteq", number(terms.min_cohort)),
-        _constraint(RECIPIENT, "isAnyOf", list(terms.recipients)),
-        _constraint(ALGORITHM, "isAnyOf", list(terms.algorithms)),
+        {
+            "leftOperand": row.operand,
+            "operator": row.operator,
+            "rightOperand": row.write(values[row.field]),
+        }
+        for row in _WRITTEN
+        if values[row.field] not in (None, ())
     ]
     policy = {
         "@id": offer,
@@ -143,34 +156,26 @@ def terms_of(policy: object) -> Terms:
     DeniedError
         `dataspace.unknown_term` for anything outside the profile.
     InputError
-        `dataspace.bad_terms` if it is not one permission with each term once.
+        `dataspace.bad_terms` if it is not one permission with each term once,
+        or lacks one that every offer has.
 
     Discloses
     ---------
     Nothing.
     """
-    try:
-        rules = _read_policy(policy)
-    except _RefusedError as error:
-        raise DeniedError(error.code, rule=error.rule) from None
-    found = {(item.operand.name, item.operator): item.right for item in _only_permission(rules)}
-    try:
-        terms = Terms(
-            purposes=tuple(sorted(found.pop((PURPOSE, "isAnyOf")))),
-            not_after=write_time(found.pop((TIME, "lteq"))),
-            count=found.pop((COUNT, "lteq")),
-            max_rounds=found.pop((MAX_ROUNDS, "lteq")),
-            min_cohort=found.pop((MIN_COHORT, "gteq")),
-            recipients=tuple(
-                ParticipantId(who) for who in sorted(found.pop((RECIPIENT, "isAnyOf")))
-            ),
-            algorithms=tuple(Digest(name) for name in sorted(found.pop((ALGORITHM, "isAnyOf")))),
-        )
-    except KeyError as error:
-        raise InputError("dataspace.bad_terms", term=error.args[0][0]) from error
+    permission = _only_permission(rules_of(policy))
+    found = {(item.operand.name, item.operator): item.right for item in permission}
+    values: dict[str, Any] = {}
+    for row in _WRITTEN:
+        if (row.operand, row.operator) in found:
+            values[row.field] = row.read(found.pop((row.operand, row.operator)))
+        elif not row.optional:
+            raise InputError("dataspace.bad_terms", term=row.operand)
     if found:
         raise InputError("dataspace.bad_terms", term=next(iter(found))[0])
-    return terms
+    if ("epsilon" in values) != ("delta" in values):
+        raise InputError("dataspace.bad_terms", term=EPSILON)
+    return Terms(**values)
 
 
 def offer_for(policy: Mapping[str, Any], *, target: DatasetId) -> dict[str, Any]:
@@ -196,150 +201,7 @@ def is_same_rules(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return all(one.get(key) == other.get(key) for key in _RULES)
 
 
-def check_policy(policy: object) -> None:
-    """Refuse a policy that is not wholly within the profile.
-
-    Raises
-    ------
-    DeniedError
-        `dataspace.unknown_term`; its rule names what is not known.
-
-    Discloses
-    ---------
-    Nothing.
-    """
-    try:
-        _read_policy(policy)
-    except _RefusedError as error:
-        raise DeniedError(error.code, rule=error.rule) from None
-
-
-def evaluate(policy: object, facts: Mapping[str, Any], *, later: Collection[str] = ()) -> Decision:
-    """Decide whether a use with these facts is allowed under a policy.
-
-    Pure and total: any policy and any facts give a decision, never an error.
-
-    Parameters
-    ----------
-    policy : object
-        An ODRL offer or agreement as it came off the wire.
-    facts : mapping of str to value
-        What is true of the use, by operand. `odrl:dateTime` is a moment (aware
-        datetime or ISO 8601); `odrl:count` the number of uses, this one
-        included; `consilium:maxRounds` the rounds asked for or begun;
-        `consilium:minCohortSize` the patients computed on.
-    later : collection of str, optional
-        Operands that another gate judges: they neither grant nor refuse here.
-
-    Returns
-    -------
-    Decision
-        Denied with `dataspace.unknown_term` if the profile does not know
-        something, `dataspace.fact_missing` if a fact is missing and not `later`,
-        `dataspace.prohibited`, `dataspace.not_permitted`, or the code of the
-        first term that does not hold.
-
-    Discloses
-    ---------
-    Nothing.
-    """
-    try:
-        return _judge(_read_policy(policy), facts, later)
-    except _RefusedError as error:
-        return Decision(allowed=False, rule=error.rule, code=error.code)
-
-
-def _judge(rules: _Rules, facts: Mapping[str, Any], later: Collection[str]) -> Decision:
-    for prohibition in rules.prohibitions:
-        if all(_holds(item, facts, later) is True for item in prohibition):
-            return Decision(allowed=False, rule="prohibition", code="dataspace.prohibited")
-    refused = [_first_refusal(permission, facts, later) for permission in rules.permissions]
-    if not refused:
-        return Decision(allowed=False, rule="permission", code="dataspace.not_permitted")
-    if None in refused or refused[0] is None:
-        return Decision(allowed=True, rule="permission")
-    return Decision(allowed=False, rule=refused[0].name, code=refused[0].code)
-
-
-def _holds(item: _Constraint, facts: Mapping[str, Any], later: Collection[str]) -> bool | None:
-    """Say whether a constraint holds; None if another gate judges it."""
-    if item.operand.name in later:
-        return None
-    try:
-        fact = item.operand.fact(facts[item.operand.name])
-    except (KeyError, ValueError) as error:
-        raise _RefusedError("dataspace.fact_missing", item.operand.name) from error
-    return COMPARE[item.operator](fact, item.right)
-
-
-def _first_refusal(
-    permission: tuple[_Constraint, ...], facts: Mapping[str, Any], later: Collection[str]
-) -> Operand | None:
-    for item in permission:
-        if _holds(item, facts, later) is False:
-            return item.operand
-    return None
-
-
-def _read_policy(policy: object) -> _Rules:
-    if not isinstance(policy, dict):
-        raise _unknown("policy")
-    _refuse_others(policy, _POLICY_KEYS)
-    if policy.get("profile") not in (PROFILE, [PROFILE]):
-        raise _unknown("profile")
-    return _Rules(_read_rules(policy, "permission"), _read_rules(policy, "prohibition"))
-
-
-def _read_rules(policy: dict[str, Any], kind: str) -> tuple[tuple[_Constraint, ...], ...]:
-    rules = policy.get(kind, [])
-    if not isinstance(rules, list):
-        raise _unknown(kind)
-    return tuple(_read_rule(rule) for rule in rules)
-
-
-def _read_rule(rule: object) -> tuple[_Constraint, ...]:
-    if not isinstance(rule, dict):
-        raise _unknown("rule")
-    _refuse_others(rule, _RULE_KEYS)
-    constraints = rule.get("constraint", [])
-    if rule.get("action") != USE:
-        raise _unknown("action")
-    if not isinstance(constraints, list):
-        raise _unknown("constraint")
-    return tuple(_read_constraint(item) for item in constraints)
-
-
-def _read_constraint(item: object) -> _Constraint:
-    if not isinstance(item, dict) or item.keys() != _CONSTRAINT_KEYS:
-        raise _unknown("constraint")
-    name, comparison = item["leftOperand"], item["operator"]
-    operand = OPERANDS.get(name) if isinstance(name, str) else None
-    if operand is None:
-        raise _unknown(str(name))
-    read = operand.operators.get(comparison) if isinstance(comparison, str) else None
-    if read is None:
-        raise _unknown(f"{name} {comparison}")
-    try:
-        return _Constraint(operand, comparison, read(item["rightOperand"]))
-    except ValueError as error:
-        raise _unknown(f"{name} rightOperand") from error
-
-
-def _refuse_others(found: dict[str, Any], known: frozenset[str]) -> None:
-    for key in found:
-        if key not in known:
-            raise _unknown(str(key))
-
-
-def _unknown(term: str) -> _RefusedError:
-    return _RefusedError("dataspace.unknown_term", term)
-
-
-def _constraint(name: str, comparison: str, right: object) -> dict[str, Any]:
-    return {"leftOperand": name, "operator": comparison, "rightOperand": right}
-
-
-def _only_permission(rules: _Rules) -> tuple[_Constraint, ...]:
+def _only_permission(rules: Rules) -> tuple[Constraint, ...]:
     if len(rules.permissions) != 1 or rules.prohibitions:
         raise InputError("dataspace.bad_terms", term="permission")
     (permission,) = rules.permissions
@@ -349,13 +211,36 @@ def _only_permission(rules: _Rules) -> tuple[_Constraint, ...]:
 
 
 def _check_terms(terms: Terms) -> None:
-    for name in ("purposes", "recipients", "algorithms"):
-        if not getattr(terms, name):
+    for name, fits in _FITS.items():
+        try:
+            is_fit = fits(terms)
+        except ValueError as error:
+            raise InputError("dataspace.bad_terms", term=name) from error
+        if not is_fit:
             raise InputError("dataspace.bad_terms", term=name)
-    for name in ("count", "max_rounds", "min_cohort"):
-        if getattr(terms, name) < 1:
-            raise InputError("dataspace.bad_terms", term=name)
-    try:
-        moment(terms.not_after)
-    except ValueError as error:
-        raise InputError("dataspace.bad_terms", term="not_after") from error
+
+
+def _is_epsilon(terms: Terms) -> bool:
+    return terms.epsilon is None or _FINEST_EPSILON <= terms.epsilon <= _GREATEST
+
+
+def _is_delta(terms: Terms) -> bool:
+    if terms.delta is None or terms.epsilon is None:
+        return terms.delta is None
+    return terms.delta == 0 or _FINEST_DELTA <= terms.delta < 1
+
+
+_FITS: Mapping[str, Callable[[Terms], bool]] = {
+    "purposes": lambda terms: bool(terms.purposes),
+    "not_after": lambda terms: bool(moment(terms.not_after)),
+    "count": lambda terms: terms.count >= 1,
+    "max_rounds": lambda terms: terms.max_rounds >= 1,
+    "min_cohort": lambda terms: terms.min_cohort >= 1,
+    "recipients": lambda terms: bool(terms.recipients),
+    "algorithms": lambda terms: bool(terms.algorithms),
+    "min_participants": lambda terms: terms.min_participants is None or terms.min_participants >= 1,
+    "epsilon": _is_epsilon,
+    "delta": _is_delta,
+    "outputs": lambda terms: set(terms.outputs) <= set(OUTPUTS),
+    "spatial": lambda terms: all(read_place(place) for place in terms.spatial),
+}

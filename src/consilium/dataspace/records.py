@@ -40,6 +40,14 @@ class Terms:
     `not_after` is ISO 8601 in UTC. `count` is how many studies may be admitted
     under one agreement, `max_rounds` the most rounds of all of them, `min_cohort`
     the fewest patients that a study may be computed on; each at least 1.
+
+    The rest is optional; None, or an empty tuple, means that the policy has no
+    such constraint. `min_participants` is the least quorum of a study.
+    `epsilon` and `delta` bound the privacy loss of everything under one
+    agreement; a `delta` needs an `epsilon`, and an `epsilon` without a `delta`
+    means a delta of 0. `outputs` are of `vocabulary.OUTPUTS`. `spatial` holds
+    countries or regions (ISO 3166, such as `CN` or `CN-BJ`), of which the
+    recipient must be in one.
     """
 
     purposes: tuple[str, ...]
@@ -49,6 +57,24 @@ class Terms:
     min_cohort: int
     recipients: tuple[ParticipantId, ...]
     algorithms: tuple[Digest, ...]
+    min_participants: int | None = None
+    epsilon: float | None = None
+    delta: float | None = None
+    outputs: tuple[str, ...] = ()
+    secure_aggregation: bool | None = None
+    spatial: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivacyBudget:
+    """The privacy loss that all agreements on one dataset may cost together.
+
+    `epsilon` is above 0, `delta` from 0 to below 1. Losses add up (basic
+    composition), so the bound holds whatever is computed.
+    """
+
+    epsilon: float = 10.0
+    delta: float = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +83,8 @@ class Dataset:
 
     `schema` and `quality` are the readers' records; `governance` has the keys
     of `datasets.GOVERNANCE`. `fingerprint` names the source's bytes, `arrays`
-    the array file in the blob store. `n_train` and `n_test` count rows.
+    the array file in the blob store. `n_train` and `n_test` count rows;
+    `budget` bounds what may be learnt of its patients by anyone, ever.
     """
 
     id: DatasetId
@@ -74,6 +101,7 @@ class Dataset:
     terms: Terms
     offer: OfferId
     created: str
+    budget: PrivacyBudget = PrivacyBudget()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

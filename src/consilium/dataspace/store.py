@@ -16,6 +16,7 @@ from consilium.dataspace.records import (
     Agreement,
     Dataset,
     Negotiation,
+    PrivacyBudget,
     Process,
     Role,
     Terms,
@@ -33,7 +34,9 @@ _TABLES: Mapping[type[Any], Table] = {
     Agreement: AGREEMENTS,
     Transfer: TRANSFERS,
 }
-_AS_JSON = frozenset({"schema", "quality", "governance", "terms", "policy", "data_address"})
+_AS_JSON = frozenset(
+    {"schema", "quality", "governance", "terms", "policy", "data_address", "budget"}
+)
 
 R = TypeVar("R", bound=Dataset | Negotiation | Agreement | Transfer)
 P = TypeVar("P", bound=Negotiation | Transfer)
@@ -179,10 +182,11 @@ def _read(kind: type[R], row: Row[Any]) -> R:
         values["role"] = Role(values["role"])
     if "terms" in values:
         values["terms"] = _read_terms(values["terms"])
+    if "budget" in values:
+        values["budget"] = PrivacyBudget(**values["budget"])
     return kind(**values)
 
 
 def _read_terms(record: dict[str, Any]) -> Terms:
-    for name in ("purposes", "recipients", "algorithms"):
-        record[name] = tuple(record[name])
-    return Terms(**record)
+    lists = {name: tuple(value) for name, value in record.items() if isinstance(value, list)}
+    return Terms(**(record | lists))

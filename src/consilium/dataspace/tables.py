@@ -23,6 +23,7 @@ DATASETS = Table(
     Column("terms", Text, nullable=False),
     Column("offer", Text, nullable=False),
     Column("created", Text, nullable=False),
+    Column("budget", Text, nullable=False, server_default='{"delta":0.0001,"epsilon":10}'),
     Index("uq_datasets_name", "name", unique=True),
 )
 

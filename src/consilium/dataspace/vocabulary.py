@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from consilium.kernel.clock import read_time, write_time
@@ -31,10 +32,23 @@ RECIPIENT = "odrl:recipient"
 MAX_ROUNDS = "consilium:maxRounds"
 MIN_COHORT = "consilium:minCohortSize"
 ALGORITHM = "consilium:algorithm"
+MIN_PARTICIPANTS = "consilium:minParticipants"
+EPSILON = "consilium:epsilonBudget"
+DELTA = "consilium:delta"
+"""Travels with `EPSILON`: the two are one term, written as two constraints."""
+OUTPUT = "consilium:outputType"
+SECURE = "consilium:secureAggregation"
+SPATIAL = "odrl:spatial"
+
+MODEL, METRICS, AGGREGATE = "model", "metrics", "aggregate"
+OUTPUTS = (MODEL, METRICS, AGGREGATE)
+"""Kinds of result: a model's arrays, the figures about a model, a table over patients."""
 
 _FIRST_YEAR = 1000
 """Earlier years are not written with four digits everywhere."""
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
+_DECIMAL = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,18})?")
+_PLACE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 
 Reader = Callable[[Any], Any]
 
@@ -57,6 +71,16 @@ class Operand:
 def number(value: int) -> dict[str, str]:
     """Write a whole number as the protocol's schema wants it."""
     return {"@value": str(value), "@type": "xsd:integer"}
+
+
+def decimal(value: float) -> dict[str, str]:
+    """Write a number that is not whole, without an exponent."""
+    return {"@value": format(Decimal(repr(value)), "f"), "@type": "xsd:decimal"}
+
+
+def truth(value: bool) -> dict[str, str]:  # noqa: FBT001
+    """Write true or false as a typed value."""
+    return {"@value": "true" if value else "false", "@type": "xsd:boolean"}
 
 
 def moment(text: str) -> dict[str, str]:
@@ -90,6 +114,37 @@ def read_whole(value: Any) -> int:
     return value
 
 
+def read_amount(value: Any) -> Decimal:
+    """Read a number of at least 0; infinity is one, and below no bound."""
+    if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
+        raise ValueError("not an amount")
+    amount = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    if amount.is_nan() or amount < 0:
+        raise ValueError("not an amount")
+    return amount
+
+
+def read_truth(value: Any) -> bool:
+    """Read true or false, and no number."""
+    if not isinstance(value, bool):
+        raise ValueError("neither true nor false")
+    return value
+
+
+def read_place(value: Any) -> str:
+    """Read a country or a region of one, as ISO 3166 writes it: `CN`, `CN-BJ`."""
+    if not isinstance(value, str) or not _PLACE.fullmatch(value):
+        raise ValueError("not a place")
+    return value
+
+
+def read_output(value: Any) -> str:
+    """Read one of the three kinds of result."""
+    if value not in OUTPUTS:
+        raise ValueError("not a kind of result")
+    return str(value)
+
+
 def _one_word(value: Any) -> frozenset[str]:
     return frozenset({read_word(value)})
 
@@ -109,6 +164,32 @@ def _number(value: Any) -> int:
     return int(text)
 
 
+def _decimal(value: Any) -> Decimal:
+    text = _typed(value, "xsd:decimal")
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError("not a decimal number")
+    return Decimal(text)
+
+
+def _truth(value: Any) -> frozenset[bool]:
+    text = _typed(value, "xsd:boolean")
+    if text not in ("true", "false"):
+        raise ValueError("neither true nor false")
+    return frozenset({text == "true"})
+
+
+def _outputs(value: Any) -> frozenset[str]:
+    return frozenset(read_output(item) for item in _words(value))
+
+
+def _one_place(value: Any) -> frozenset[str]:
+    return frozenset({read_place(value)})
+
+
+def _places(value: Any) -> frozenset[str]:
+    return frozenset(read_place(item) for item in _words(value))
+
+
 def _moment(value: Any) -> datetime:
     return read_moment(_typed(value, "xsd:dateTime"))
 
@@ -121,13 +202,18 @@ def _typed(value: Any, kind: str) -> str:
     return str(value["@value"])
 
 
-def _is_any_of(fact: str, right: frozenset[str]) -> bool:
+def _is_any_of(fact: object, right: frozenset[object]) -> bool:
     return fact in right
+
+
+def _is_part_of(fact: str, right: frozenset[str]) -> bool:
+    return any(fact == place or fact.startswith(f"{place}-") for place in right)
 
 
 COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "eq": _is_any_of,  # the right side is read as a set of one
     "isAnyOf": _is_any_of,
+    "isPartOf": _is_part_of,
     "lteq": operator.le,
     "gteq": operator.ge,
 }
@@ -135,6 +221,10 @@ COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
 _NAMED: Mapping[str, Reader] = {"eq": _one_word, "isAnyOf": _words}
 _AT_MOST: Mapping[str, Reader] = {"lteq": _number}
 _AT_LEAST: Mapping[str, Reader] = {"gteq": _number}
+_LOSS: Mapping[str, Reader] = {"lteq": _decimal}
+_KINDS: Mapping[str, Reader] = {"isAnyOf": _outputs}
+_YES_OR_NO: Mapping[str, Reader] = {"eq": _truth}
+_IN_PLACE: Mapping[str, Reader] = {"eq": _one_place, "isPartOf": _places}
 _TIMES: Mapping[str, Reader] = {"lteq": _moment, "gteq": _moment}
 
 OPERANDS: Mapping[str, Operand] = {
@@ -147,5 +237,11 @@ OPERANDS: Mapping[str, Operand] = {
         Operand(MIN_COHORT, _AT_LEAST, read_whole, "dataspace.cohort_too_small"),
         Operand(RECIPIENT, _NAMED, read_word, "dataspace.wrong_recipient"),
         Operand(ALGORITHM, _NAMED, read_word, "dataspace.wrong_algorithm"),
+        Operand(MIN_PARTICIPANTS, _AT_LEAST, read_whole, "dataspace.too_few_participants"),
+        Operand(EPSILON, _LOSS, read_amount, "dataspace.epsilon_exceeded"),
+        Operand(DELTA, _LOSS, read_amount, "dataspace.epsilon_exceeded"),
+        Operand(OUTPUT, _KINDS, read_output, "dataspace.wrong_output"),
+        Operand(SECURE, _YES_OR_NO, read_truth, "dataspace.not_aggregated_securely"),
+        Operand(SPATIAL, _IN_PLACE, read_place, "dataspace.outside_place"),
     )
 }

@@ -12,12 +12,24 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from consilium.gate.privacy import Purse, Remaining, charge_epsilon, find_remaining
 from consilium.gate.replies import EVALUATE, TRAIN
 from consilium.gate.store import ROUNDS, STUDIES, find_admission
 from consilium.kernel.canonical import Digest
 from consilium.kernel.errors import DeniedError
 from consilium.kernel.identifiers import AgreementId, StudyId
 from consilium.ledger.database import Transaction
+
+__all__ = [
+    "Purse",
+    "Remaining",
+    "Showing",
+    "charge_epsilon",
+    "claim_round",
+    "claim_study",
+    "find_remaining",
+    "spent_rounds",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

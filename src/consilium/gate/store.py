@@ -70,6 +70,22 @@ LEASES = sa.Table(
 )
 """Leases by number, each under one admitted order. `state` is `out`, `used` or `refused`."""
 
+CHARGES = sa.Table(
+    "gate_charge",
+    METADATA,
+    sa.Column("agreement", sa.String(200), primary_key=True),
+    sa.Column("purpose", sa.String(20), primary_key=True),
+    sa.Column("reference", sa.String(200), primary_key=True),
+    sa.Column("dataset", sa.String(200), nullable=False),
+    sa.Column("epsilon", sa.BigInteger, nullable=False),
+    sa.Column("delta", sa.BigInteger, nullable=False),
+    sa.Column("charged", sa.String(32), nullable=False),
+    sa.Index("ix_gate_charge_dataset", "dataset"),
+)
+"""Every privacy loss that was paid for, never taken back. `epsilon` is in
+millionths, `delta` in units of 1e-12, both rounded up, so that sums are exact;
+`purpose` is a kind of computation, `reference` names the one it paid for."""
+
 
 def find_lease(connection: sa.Connection, lease: LeaseId) -> sa.RowMapping | None:
     """Return a lease's row, or None."""

@@ -141,7 +141,7 @@ def test_a_number_cannot_stand_for_two_requests(north: Hospital, south: Hospital
 
 
 def test_an_unknown_term_is_refused_at_the_request(north: Hospital, south: Hospital) -> None:
-    term = {"leftOperand": "odrl:spatial", "operator": "eq", "rightOperand": "EU"}
+    term = {"leftOperand": "odrl:event", "operator": "eq", "rightOperand": "EU"}
     message = own_request(south, permission=[{"action": "use", "constraint": [term]}])
     status, error = north.post(south, REQUEST, message)
     assert (status, error["code"]) == (400, "dataspace.unknown_term")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -43,6 +44,14 @@ def moment(value: str) -> dict[str, str]:
     return {"@value": value, "@type": "xsd:dateTime"}
 
 
+def decimal(value: str) -> dict[str, str]:
+    return {"@value": value, "@type": "xsd:decimal"}
+
+
+def truth(value: str) -> dict[str, str]:
+    return {"@value": value, "@type": "xsd:boolean"}
+
+
 def policy(operand: str, operator: str, right: Any, **more: Any) -> dict[str, Any]:
     term = {"leftOperand": operand, "operator": operator, "rightOperand": right}
     return {"profile": PROFILE, "permission": [{"action": "use", "constraint": [term]}], **more}
@@ -61,6 +70,18 @@ CASES: list[tuple[str, str, Any, Any, Any]] = [
     ("odrl:recipient", "isAnyOf", ["did:web:x:north"], "did:web:x:north", "did:web:x:nort"),
     ("odrl:recipient", "eq", "did:web:x:north", "did:web:x:north", "did:web:x:south"),
     ("consilium:algorithm", "isAnyOf", ["sha256:aa"], "sha256:aa", "sha256:ab"),
+    ("consilium:minParticipants", "gteq", number("3"), 3, 2),
+    ("consilium:epsilonBudget", "lteq", decimal("2.5"), Decimal("2.5"), Decimal("2.500001")),
+    ("consilium:epsilonBudget", "lteq", decimal("0.3"), 0.3, float("inf")),
+    ("consilium:delta", "lteq", decimal("0.00001"), 1e-05, 2e-05),
+    ("consilium:delta", "lteq", decimal("0"), 0, 1e-12),
+    ("consilium:outputType", "isAnyOf", ["model", "metrics"], "metrics", "aggregate"),
+    ("consilium:secureAggregation", "eq", truth("true"), True, False),
+    ("consilium:secureAggregation", "eq", truth("false"), False, True),
+    ("odrl:spatial", "eq", "CN", "CN", "CN-BJ"),
+    ("odrl:spatial", "isPartOf", "CN", "CN-BJ", "CH"),
+    ("odrl:spatial", "isPartOf", ["CN-BJ", "CN-11"], "CN-11", "CN-31"),
+    ("odrl:spatial", "isPartOf", ["CN-BJ"], "CN-BJ", "CN"),
 ]
 
 
@@ -109,6 +130,26 @@ ODD_TIMES: list[Any] = [
     number("3"),
     None,
 ]
+ODD_DECIMALS: list[Any] = [
+    2.5,
+    "2.5",
+    decimal("2,5"),
+    decimal("-1"),
+    decimal("+1"),
+    decimal("1e3"),
+    decimal(".5"),
+    decimal("5."),
+    decimal("02.5"),
+    decimal("INF"),
+    decimal("NaN"),
+    decimal("\u0663"),
+    number("3"),
+    {"@value": 2.5, "@type": "xsd:decimal"},
+    None,
+]
+ODD_TRUTHS: list[Any] = [True, "true", truth("1"), truth("yes"), truth("True"), number("1"), None]
+ODD_OUTPUTS: list[Any] = ["weights", ["model", "weights"], [], ["Model"], None, {"@id": "model"}]
+ODD_PLACES: list[Any] = ["cn", "CHN", "CN-", "CN-BEIJING", "China", ["CN", ""], [], None, 86]
 ODD_WORDS: list[Any] = ["", [], [""], ["a", 7], 7, None, {"@id": "x"}, [["a"]]]
 
 
@@ -117,7 +158,16 @@ ODD_WORDS: list[Any] = ["", [], [""], ["a", 7], 7, None, {"@id": "x"}, [["a"]]]
     [(name, "lteq", odd) for name in NUMERIC for odd in ODD_NUMBERS]
     + [("odrl:dateTime", "lteq", odd) for odd in ODD_TIMES]
     + [("odrl:purpose", "isAnyOf", odd) for odd in ODD_WORDS]
-    + [("odrl:purpose", "eq", ["research"])],
+    + [("odrl:purpose", "eq", ["research"]), ("odrl:spatial", "eq", ["CN"])]
+    + [("odrl:recipient", "isAnyOf", odd) for odd in ODD_WORDS]
+    + [("consilium:algorithm", "isAnyOf", odd) for odd in ODD_WORDS]
+    + [("consilium:minCohortSize", "gteq", odd) for odd in ODD_NUMBERS]
+    + [("consilium:minParticipants", "gteq", odd) for odd in ODD_NUMBERS]
+    + [("consilium:epsilonBudget", "lteq", odd) for odd in ODD_DECIMALS]
+    + [("consilium:delta", "lteq", odd) for odd in ODD_DECIMALS]
+    + [("consilium:outputType", "isAnyOf", odd) for odd in ODD_OUTPUTS]
+    + [("consilium:secureAggregation", "eq", odd) for odd in ODD_TRUTHS]
+    + [("odrl:spatial", "isPartOf", odd) for odd in ODD_PLACES],
 )
 def test_a_term_that_is_written_otherwise_is_denied(
     operand: str, operator: str, right: Any
@@ -147,7 +197,9 @@ UNKNOWN: list[Any] = [
     FINE | {"permission": [{"action": "use", "constraint": {}}]},
     FINE | {"permission": [{"action": "use", "constraint": [{"and": [TERM]}]}]},
     FINE | {"prohibition": [{"action": "sell"}]},
-    policy("odrl:spatial", "eq", "EU"),
+    policy("odrl:spatial", "eq", "Beijing"),
+    policy("odrl:spatial", "isAnyOf", ["CN"]),
+    policy("odrl:event", "eq", "CN"),
     policy("purpose", "eq", "research"),
     policy("http://www.w3.org/ns/odrl/2/purpose", "eq", "research"),
     policy("odrl:purpose", "isNoneOf", ["marketing"]),
