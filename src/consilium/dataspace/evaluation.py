@@ -14,7 +14,6 @@ from typing import Any
 from consilium.dataspace.vocabulary import COMPARE, OPERANDS, PROFILE, USE, Operand
 from consilium.kernel.errors import DeniedError
 
-
 _POLICY_KEYS = frozenset(
     {"@id", "@type", "profile", "target", "assigner", "assignee", "timestamp"}
     | {"permission", "prohibition"}

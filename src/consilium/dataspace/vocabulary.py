@@ -78,7 +78,7 @@ def decimal(value: float) -> dict[str, str]:
     return {"@value": format(Decimal(repr(value)), "f"), "@type": "xsd:decimal"}
 
 
-def truth(value: bool) -> dict[str, str]:  # noqa: FBT001
+def truth(value: bool) -> dict[str, str]:
     """Write true or false as a typed value."""
     return {"@value": "true" if value else "false", "@type": "xsd:boolean"}
 
