@@ -13,6 +13,7 @@ from consilium.dataspace.decisions import PolicyDecide
 from consilium.dataspace.endpoints import answer
 from consilium.dataspace.outbox import Outbox
 from consilium.dataspace.ports import WireReply, WireRequest
+from consilium.dataspace.records import PrivacyBudget
 from consilium.dataspace.wire.serving import Serving
 from consilium.federation.registry import Recipes
 from consilium.gate.gate import Gate
@@ -162,6 +163,7 @@ def _build(
         blobs=blobs,
         installed=recipes.digests,
         min_cases=ground.settings.min_cases,
+        location_of=directory.location_of,
     )
     desk = DeskServer(desk_path, gate)
     desk.serve()
@@ -188,6 +190,7 @@ def _build(
         clock=ground.clock,
         workshop=home / "intake",
         recipes=recipes.digests,
+        budget=PrivacyBudget(epsilon=ground.settings.epsilon, delta=ground.settings.delta),
     )
     registrar.tidy()
     return Rooms(

@@ -154,6 +154,7 @@ def test_an_offer_file_holds_governance_and_terms(tmp_path: Path) -> None:
     start = EXAMPLE.index("[participant.dataset.governance]")
     text = EXAMPLE[start : EXAMPLE.index("[[participant]]", start)]
     text = text.replace("participant.dataset.", "")
-    governance, terms = read_offer(write(tmp_path, text))
+    governance, terms, budget = read_offer(write(tmp_path, text))
+    assert budget == {}
     assert governance["owner"] == "Department of Neurosurgery"
     assert terms.recipients == ("tiantan",)
