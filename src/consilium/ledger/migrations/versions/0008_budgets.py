@@ -29,7 +29,9 @@ def upgrade() -> None:
     op.create_index("ix_gate_charge_dataset", "gate_charge", ["dataset"])
     op.add_column("datasets", sa.Column("budget", sa.Text(), nullable=False, server_default=_USUAL))
     for table in _PLACED:
-        op.add_column(table, sa.Column("location", sa.Text(), nullable=False, server_default=_NOWHERE))
+        op.add_column(
+            table, sa.Column("location", sa.Text(), nullable=False, server_default=_NOWHERE)
+        )
 
 
 def downgrade() -> None:
