@@ -217,7 +217,7 @@ def _show_agreement(agreement: Agreement, rooms: Rooms) -> dict[str, Any]:
 
 def _words(terms: Terms, rooms: Rooms) -> list[dict[str, str]]:
     """Say terms in sentences, with the names of the recipes that are installed here."""
-    names = {digest: name for name, digest in rooms.registrar.recipes.items()}
+    names: dict[str, str] = {digest: name for name, digest in rooms.registrar.recipes.items()}
     return [asdict(sentence) for sentence in sentences_of(terms, recipes=names)]
 
 
