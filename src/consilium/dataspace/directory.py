@@ -27,7 +27,7 @@ class HeldDirectory:
         locations: Mapping[ParticipantId, str] | None = None,
     ) -> None:
         self._keys = keys
-        self._locations = locations or {}
+        self._locations = {} if locations is None else locations
 
     def key_of(self, participant: ParticipantId) -> PublicKey:
         """Return the participant's key.
