@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import sqlalchemy as sa
 import uvicorn
 from fastapi import FastAPI
 
@@ -33,7 +34,7 @@ from consilium.dataspace.endpoints import dsp_router
 from consilium.dataspace.outbox import Outbox
 from consilium.dataspace.records import Terms
 from consilium.dataspace.settings import DataspaceSettings
-from consilium.dataspace.store import list_datasets
+from consilium.dataspace.tables import DATASETS
 from consilium.dataspace.wire.transports import HttpTransport
 from consilium.kernel.canonical import digest_of
 from consilium.kernel.clock import SystemClock, write_time
@@ -132,7 +133,7 @@ def running(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
 def fill(connector: Connector, wanted: int) -> None:
     """Register datasets until there are `wanted` of them."""
     with connector.database.read() as connection:
-        there = len(list_datasets(connection))
+        there = connection.execute(sa.select(sa.func.count()).select_from(DATASETS)).scalar_one()
     for first in range(there, wanted, AT_ONCE):
         with connector.database.write() as tx:
             for number in range(first, min(first + AT_ONCE, wanted)):
