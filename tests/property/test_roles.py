@@ -38,7 +38,7 @@ GRANTS = st.builds(Grant, role=st.sampled_from(Role), study=SCOPES, organisation
 PERSONS = st.builds(
     Person,
     id=st.just(PersonId("urn:uuid:1")),
-    name=st.just("李"),
+    name=st.just("甲"),
     is_active=st.booleans(),
     grants=st.lists(GRANTS, max_size=4).map(tuple),
     created=st.just(""),
@@ -47,7 +47,7 @@ PERSONS = st.builds(
 
 def somebody(*grants: Grant, is_active: bool = True) -> Person:
     return Person(
-        id=PersonId("urn:uuid:1"), name="李", is_active=is_active, grants=grants, created=""
+        id=PersonId("urn:uuid:1"), name="甲", is_active=is_active, grants=grants, created=""
     )
 
 

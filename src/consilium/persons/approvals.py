@@ -30,8 +30,9 @@ from consilium.persons.store import (
 )
 
 MODEL, EVIDENCE = "model", "evidence"
-KINDS = (MODEL, EVIDENCE)
-"""What a person can carry out of the home."""
+EXPORT = {MODEL: Action.EXPORT_MODEL, EVIDENCE: Action.EXPORT_EVIDENCE}
+"""What a person can carry out of the home, and the action that it is."""
+KINDS = tuple(EXPORT)
 
 
 def request_release(
@@ -181,6 +182,46 @@ def check_released(
     found = find_release(connection, kind=kind, digest=digest, now=now, needed=needed)
     if found is None:
         raise DeniedError("persons.not_released", kind=kind, digest=digest, needed=needed)
+    return found
+
+
+def admit_export(
+    tx: Transaction,
+    *,
+    kind: str,
+    digest: str,
+    by: Person,
+    needed: int,
+    clock: Clock,
+    study: str = "",
+) -> Release | None:
+    """Let a person carry a released thing out of the home, with the evidence that he does.
+
+    Call it before the bytes are handed over: without the entry nothing leaves.
+
+    Parameters
+    ----------
+    kind, digest : str
+        One of `KINDS`, and the fingerprint of exactly what leaves.
+    needed : int
+        How many persons the settings ask for; 0 asks for none.
+    study : str
+        What it is about, for a role that is limited to one study.
+
+    Raises
+    ------
+    DeniedError
+        `persons.not_allowed`, `persons.not_released`.
+    InputError
+        `persons.bad_release`.
+    """
+    if kind not in KINDS or not is_digest(digest):
+        raise InputError("persons.bad_release", kinds=", ".join(KINDS))
+    if not may(by, EXPORT[kind], study=study):
+        raise DeniedError("persons.not_allowed", action=EXPORT[kind])
+    found = check_released(tx.connection, kind=kind, digest=digest, now=clock.now(), needed=needed)
+    facts = {"by": by.id, "release": found.id if found else "", "study": study}
+    tx.record(f"{kind}.exported", digest, facts)
     return found
 
 

@@ -37,7 +37,7 @@ def hand_on(office: Office, item: QueueItem, by: Person, to: Person) -> QueueIte
 
 
 def test_an_item_is_settled_once_with_person_reason_and_evidence(office: Office) -> None:
-    steward = office.person("wang", Role.STEWARD)
+    steward = office.person("one", Role.STEWARD)
     item = decide(office, office.item(), steward)
     assert (item.ruling, item.settled_by, item.settled_reason) == (YES, steward.id, "as agreed")
     assert refusal(office, item, steward, NO) == "persons.item_settled"
@@ -48,7 +48,7 @@ def test_an_item_is_settled_once_with_person_reason_and_evidence(office: Office)
 
 
 def test_what_waits_already_is_not_asked_twice(office: Office) -> None:
-    steward = office.person("wang", Role.STEWARD)
+    steward = office.person("one", Role.STEWARD)
     item = office.item()
     assert office.item() == item
     assert office.item(kind="study").id != item.id
@@ -58,7 +58,7 @@ def test_what_waits_already_is_not_asked_twice(office: Office) -> None:
 
 @pytest.mark.parametrize("role", sorted({*Role} - {Role.STEWARD}))
 def test_another_role_settles_nothing(office: Office, role: Role) -> None:
-    assert refusal(office, office.item(), office.person("li", role)) == "persons.not_in_charge"
+    assert refusal(office, office.item(), office.person("two", role)) == "persons.not_in_charge"
 
 
 def test_a_role_for_another_study_or_organisation_settles_nothing(office: Office) -> None:
@@ -71,14 +71,14 @@ def test_a_role_for_another_study_or_organisation_settles_nothing(office: Office
         )
     ):
         assert (
-            refusal(office, item, office.person(f"li {number}", grant)) == "persons.not_in_charge"
+            refusal(office, item, office.person(f"other {number}", grant)) == "persons.not_in_charge"
         )
     fit = Grant(role=Role.STEWARD, study="urn:uuid:one", organisation="did:web:space:north")
-    assert not decide(office, item, office.person("wang", fit)).is_open
+    assert not decide(office, item, office.person("one", fit)).is_open
 
 
 def test_the_delegate_may_settle_and_the_evidence_says_in_whose_place(office: Office) -> None:
-    steward, doctor = office.person("wang", Role.STEWARD), office.person("zhao", Role.DOCTOR)
+    steward, doctor = office.person("one", Role.STEWARD), office.person("three", Role.DOCTOR)
     item = hand_on(office, office.item(), steward, doctor)
     assert (item.delegate, item.delegated_by) == (doctor.id, steward.id)
     assert decide(office, item, doctor).settled_by == doctor.id
@@ -88,7 +88,7 @@ def test_the_delegate_may_settle_and_the_evidence_says_in_whose_place(office: Of
 
 
 def test_whoever_handed_an_item_on_has_no_voice_until_it_is_taken_back(office: Office) -> None:
-    steward, doctor = office.person("wang", Role.STEWARD), office.person("zhao", Role.DOCTOR)
+    steward, doctor = office.person("one", Role.STEWARD), office.person("three", Role.DOCTOR)
     item = hand_on(office, office.item(), steward, doctor)
     assert refusal(office, item, steward) == "persons.not_in_charge"
     item = hand_on(office, item, steward, steward)
@@ -98,10 +98,10 @@ def test_whoever_handed_an_item_on_has_no_voice_until_it_is_taken_back(office: O
 
 def test_a_delegate_hands_nothing_on_and_a_disabled_person_is_none(office: Office) -> None:
     office.person("admin", Role.ADMINISTRATOR)
-    steward, doctor = office.person("wang", Role.STEWARD), office.person("zhao", Role.DOCTOR)
+    steward, doctor = office.person("one", Role.STEWARD), office.person("three", Role.DOCTOR)
     item = hand_on(office, office.item(), steward, doctor)
     with pytest.raises(ConsiliumError) as refused:
-        hand_on(office, item, doctor, office.person("qian"))
+        hand_on(office, item, doctor, office.person("four"))
     assert refused.value.code == "persons.not_in_charge"
     with office.database.write() as tx:
         gone = disable(tx, doctor, by="test", reason="left")
@@ -112,7 +112,7 @@ def test_a_delegate_hands_nothing_on_and_a_disabled_person_is_none(office: Offic
 
 
 def test_two_different_persons_are_needed_where_two_are_asked_for(office: Office) -> None:
-    first, second = (office.person(name, Role.STEWARD) for name in ("wang", "li"))
+    first, second = (office.person(name, Role.STEWARD) for name in ("one", "two"))
     item = office.item(needed=2)
     assert decide(office, item, first).is_open
     assert refusal(office, item, first) == "persons.said_already"
@@ -121,14 +121,14 @@ def test_two_different_persons_are_needed_where_two_are_asked_for(office: Office
 
 
 def test_one_no_of_two_ends_it(office: Office) -> None:
-    first, second = (office.person(name, Role.STEWARD) for name in ("wang", "li"))
+    first, second = (office.person(name, Role.STEWARD) for name in ("one", "two"))
     item = office.item(needed=2)
     decide(office, item, first)
     assert decide(office, item, second, NO).ruling == NO
 
 
 def test_nobody_speaks_twice_through_a_delegate(office: Office) -> None:
-    steward, doctor = office.person("wang", Role.STEWARD), office.person("zhao", Role.DOCTOR)
+    steward, doctor = office.person("one", Role.STEWARD), office.person("three", Role.DOCTOR)
     item = office.item(needed=2)
     hand_on(office, item, steward, doctor)
     assert decide(office, item, doctor).is_open
@@ -137,18 +137,18 @@ def test_nobody_speaks_twice_through_a_delegate(office: Office) -> None:
     with pytest.raises(ConsiliumError) as refused:
         hand_on(office, item, steward, doctor)
     assert refused.value.code == "persons.said_already"
-    assert decide(office, item, office.person("li", Role.STEWARD)).ruling == YES
+    assert decide(office, item, office.person("two", Role.STEWARD)).ruling == YES
 
 
 def test_the_yes_of_somebody_disabled_meanwhile_does_not_count(office: Office) -> None:
     office.person("admin", Role.ADMINISTRATOR)
-    first, second = (office.person(name, Role.STEWARD) for name in ("wang", "li"))
+    first, second = (office.person(name, Role.STEWARD) for name in ("one", "two"))
     item = office.item(needed=2)
     decide(office, item, first)
     with office.database.write() as tx:
         disable(tx, first, by="test", reason="left")
     assert decide(office, item, second).is_open
-    assert not decide(office, item, office.person("zhao", Role.STEWARD)).is_open
+    assert not decide(office, item, office.person("three", Role.STEWARD)).is_open
 
 
 def test_of_many_who_settle_at_once_one_does(office: Office) -> None:
@@ -161,7 +161,7 @@ def test_of_many_who_settle_at_once_one_does(office: Office) -> None:
 
 
 def test_an_item_is_overdue_after_its_date_and_waits_on(office: Office) -> None:
-    steward = office.person("wang", Role.STEWARD)
+    steward = office.person("one", Role.STEWARD)
     late = office.item("urn:uuid:late")
     soon = office.item("urn:uuid:soon", due=office.clock.now() + timedelta(hours=1))
     office.clock.advance(timedelta(hours=2))
@@ -202,7 +202,7 @@ def test_what_nobody_could_settle_is_not_asked(
 
 
 def test_a_decision_has_a_reason(office: Office) -> None:
-    steward = office.person("wang", Role.STEWARD)
+    steward = office.person("one", Role.STEWARD)
     item = office.item()
     for reason in ("", "  ", "x" * 501):
         assert refusal(office, item, steward, reason=reason) == "persons.no_reason"

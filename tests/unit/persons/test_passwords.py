@@ -14,29 +14,29 @@ CHEAP = Cost(memory_kib=8, passes=1)
 def test_the_usual_cost_is_at_least_what_owasp_asks_for() -> None:
     assert USUAL.memory_kib >= 19 * 1024
     assert USUAL.passes >= 2
-    assert hash_password("a long password", name="wang").startswith(
+    assert hash_password("a long password", name="first").startswith(
         f"$argon2id$v=19$m={USUAL.memory_kib},t={USUAL.passes},p=1$"
     )
 
 
 def test_a_password_fits_its_own_hash_alone_and_no_two_hashes_are_alike() -> None:
-    hashed = hash_password("天坛医院的数据不出院 2026", name="wang", cost=CHEAP)
+    hashed = hash_password("天坛医院的数据不出院 2026", name="first", cost=CHEAP)
     assert is_password(hashed, "天坛医院的数据不出院 2026")
     assert not is_password(hashed, "天坛医院的数据不出院 2025")
-    assert hashed != hash_password("天坛医院的数据不出院 2026", name="wang", cost=CHEAP)
+    assert hashed != hash_password("天坛医院的数据不出院 2026", name="first", cost=CHEAP)
 
 
 def test_a_letter_counts_the_same_however_the_keyboard_composed_it() -> None:
-    hashed = hash_password("caf\u00e9 au lait ok", name="wang", cost=CHEAP)
+    hashed = hash_password("caf\u00e9 au lait ok", name="first", cost=CHEAP)
     assert is_password(hashed, "cafe\u0301 au lait ok")
 
 
 @pytest.mark.parametrize(
-    "weak", ["", "short", "x" * 12, "abcabcabcabc", "y" * 300, "Wang Xiaoming", "ab12" * 65]
+    "weak", ["", "short", "x" * 12, "abcabcabcabc", "y" * 300, "Steward Person", "ab12" * 65]
 )
 def test_a_weak_password_is_refused(weak: str) -> None:
     with pytest.raises(InputError) as refused:
-        hash_password(weak, name="wang xiaoming", cost=CHEAP)
+        hash_password(weak, name="steward person", cost=CHEAP)
     assert refused.value.code == "persons.weak_password"
     assert weak not in refused.value.public or not weak
 
@@ -48,10 +48,10 @@ def test_a_very_long_guess_is_no_password() -> None:
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
-        ("李明", "李明"),
-        ("  欧阳  娜娜 ", "欧阳 娜娜"),
-        ("Ａnna", "Anna"),
-        ("José Núñez", "José Núñez"),
+        ("管理员甲", "管理员甲"),
+        ("  数据  管理员 ", "数据 管理员"),
+        ("Ｓteward", "Steward"),
+        ("Ärztin Süd", "Ärztin Süd"),
     ],
 )
 def test_a_name_of_any_script_is_kept_in_one_form(given: str, kept: str) -> None:
