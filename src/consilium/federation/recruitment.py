@@ -78,7 +78,8 @@ def find_listing(connector: Connector, wish: Wish, *, offer: str = "") -> Listin
     ---------
     Who asks.
     """
-    for listing in request_catalog(connector, wish.participant):
+    filters = {"name": wish.dataset}
+    for listing in request_catalog(connector, wish.participant, filters=filters):
         if wish.dataset in {listing.name, listing.dataset}:
             if offer not in {"", listing.offer}:
                 raise NotFoundError("dataspace.no_offer", offer=offer[:200])

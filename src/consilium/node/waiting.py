@@ -110,9 +110,7 @@ def settle_item(
         raise StateError("persons.item_lapsed", now=lapsed, wanted="waiting")
     with connector.database.write() as tx:
         person = get_person(tx.connection, by.id)
-        settled = settle(
-            tx, item, by=person, ruling=ruling, reason=reason, clock=connector.clock
-        )
+        settled = settle(tx, item, by=person, ruling=ruling, reason=reason, clock=connector.clock)
         if not settled.is_open:
             process = _find_process(tx.connection, settled)
             if process is not None:

@@ -71,7 +71,8 @@ def test_a_role_for_another_study_or_organisation_settles_nothing(office: Office
         )
     ):
         assert (
-            refusal(office, item, office.person(f"other {number}", grant)) == "persons.not_in_charge"
+            refusal(office, item, office.person(f"other {number}", grant))
+            == "persons.not_in_charge"
         )
     fit = Grant(role=Role.STEWARD, study="urn:uuid:one", organisation="did:web:space:north")
     assert not decide(office, item, office.person("one", fit)).is_open
