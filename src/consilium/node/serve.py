@@ -186,6 +186,7 @@ def _build(
         titles=lambda: {
             entry.identity.participant: entry.identity.title for entry in directory.list_entries()
         },
+        answer_s=ground.settings.answer_s,
     )
     registrar = Registrar(
         database=ground.database,

@@ -21,6 +21,7 @@ from consilium.persons.settings import RULES, ApprovalSettings
 SECTION = "node"
 APPROVALS = "approvals"
 _LEAST_CASES = 5
+_MOST_ANSWER_S = 14 * 24 * 3600
 _MOST_HOURS = 24 * 366
 _MOST_DAYS = 366
 
@@ -33,10 +34,13 @@ class NodeSettings:
 
     `database` is an SQLAlchemy URL; empty means the file `node.db` in the
     node's folder. `min_cases` is the smallest count that may leave, at least 5.
+    `answer_s` is how long a study that this hospital leads waits for another
+    hospital's agreement and start; more where persons decide there.
     """
 
     database: str = ""
     min_cases: int = 10
+    answer_s: int = 60
 
     def url(self, home: Path) -> str:
         """Return the database's URL for a node in `home`."""
@@ -85,6 +89,9 @@ def _read_node(table: Section, before: NodeSettings) -> NodeSettings:
     return NodeSettings(
         database=table.text("database", default=before.database),
         min_cases=table.whole("min_cases", low=_LEAST_CASES, default=before.min_cases, digits=True),
+        answer_s=table.whole(
+            "answer_s", low=1, high=_MOST_ANSWER_S, default=before.answer_s, digits=True
+        ),
     )
 
 
