@@ -13,8 +13,8 @@ class DataspaceSettings:
     is given up; the waits between tries grow from `first_wait_s` to
     `longest_wait_s`. `senders` messages travel at once, one for each process.
     `largest_body` is in bytes. A page of the catalogue holds at most
-    `page_entries` datasets and, beyond its first, `page_bytes`. A count below `smallest_count` is not shown in
-    the catalogue unless the data are public.
+    `page_entries` datasets and, beyond its first, `page_bytes`. A count below
+    `smallest_count` is not shown in the catalogue unless the data are public.
     """
 
     patience_s: float = 3600.0
