@@ -24,7 +24,11 @@ NOUNS = {
     "catalog": "Search what the hospitals of the space offer.",
     "agreement": "Ask for agreements and read them.",
     "study": "Run studies across hospitals and watch them.",
+    "model": "Hand out models that were released.",
     "evidence": "Prove what happened.",
+    "person": "Accounts and their roles.",
+    "queue": "What waits for a person.",
+    "approval": "Release what leaves, two persons together.",
     "space": "A whole space on one machine, from one file.",
     "data": "Fetch open data to begin with.",
 }

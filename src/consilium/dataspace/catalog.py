@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from consilium.dataspace.connector import Connector
+from consilium.dataspace.governance import expired
 from consilium.dataspace.pages import Ask, list_shown
 from consilium.dataspace.policy import evaluate, policy_of, terms_of
 from consilium.dataspace.records import Dataset, Terms
@@ -25,7 +26,7 @@ from consilium.dataspace.wire.messages import Catalog
 from consilium.dataspace.wire.messages import Dataset as DatasetShape
 from consilium.dataspace.wire.models import Shape, read_shape
 from consilium.kernel.canonical import Digest, canonical_bytes
-from consilium.kernel.clock import read_time, write_time
+from consilium.kernel.clock import write_time
 from consilium.kernel.errors import (
     ConsiliumError,
     DeniedError,
@@ -200,8 +201,9 @@ def check_offer(dataset: Dataset, policy: Mapping[str, Any], facts: Mapping[str,
     Nothing.
     """
     evaluate(policy, facts, later=OPERANDS.keys() - facts.keys()).require()
-    if facts[TIME] > read_time(dataset.governance["ethics_expires"]):
-        raise DeniedError("dataspace.outside_time", rule="ethics_expires")
+    ended = expired(dataset.governance, facts[TIME])
+    if ended:
+        raise DeniedError("dataspace.outside_time", rule=ended)
 
 
 def is_offered(dataset: Dataset, facts: Mapping[str, Any]) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, delete, insert, select
 
+from consilium.dataspace.governance import ENDS
 from consilium.dataspace.records import Dataset
 from consilium.dataspace.store import read_datasets
 from consilium.dataspace.tables import DATASETS, SHOWN
@@ -112,7 +113,10 @@ def show_to_recipients(tx: Transaction, dataset: Dataset) -> None:
     tx.execute(delete(SHOWN).where(SHOWN.c.dataset == dataset.id))
     terms = dataset.terms
     columns = [str(each["name"]) for each in dataset.schema.get("fields", [])]
-    ends = (terms.not_after, dataset.governance["ethics_expires"])
+    ends = (
+        terms.not_after,
+        *(dataset.governance[end] for end in ENDS if end in dataset.governance),
+    )
     row = {
         "name": dataset.name,
         "dataset": dataset.id,

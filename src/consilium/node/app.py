@@ -35,6 +35,8 @@ from consilium.node.leading import Leading
 from consilium.node.link import HubLink
 from consilium.node.members import members_router
 from consilium.node.membership import Membership
+from consilium.node.persons_api import persons_router
+from consilium.node.reception import Reception
 from consilium.node.registration import Registrar, Registration
 from consilium.node.tasks import Tasks
 
@@ -51,6 +53,7 @@ class Rooms:
     registrar: Registrar
     leading: Leading
     tasks: Tasks
+    reception: Reception
 
 
 class AgreementWish(BaseModel):
@@ -68,6 +71,7 @@ def make_app(rooms: Rooms) -> FastAPI:
     report_errors(app)
     _add_status(app, rooms)
     app.include_router(members_router(rooms.directory))
+    app.include_router(persons_router(rooms.reception, rooms.connector))
     _add_datasets(app, rooms)
     _add_agreements(app, rooms)
     _add_budgets(app, rooms)

@@ -20,6 +20,10 @@ VERBS = {
     "agreement": {"list", "show", "request"},
     "study": {"run", "show", "stop", "list"},
     "evidence": {"verify", "list"},
+    "model": {"list", "export"},
+    "person": {"add", "list", "show", "disable", "enable", "password", "role"},
+    "queue": {"list", "show", "settle", "delegate"},
+    "approval": {"request", "list", "approve", "withdraw"},
     "space": {"up", "run", "down", "status"},
     "data": {"fetch"},
 }
