@@ -37,6 +37,9 @@ from consilium.ledger.database import Transaction
 
 P = TypeVar("P", bound=Negotiation | Transfer)
 
+NOTICE = "Notice"
+"""Kind of an outbox row that belongs to no process; its `wanted` names who is to have it."""
+
 _EVIDENCE = {
     (Negotiation, REQUESTED): "negotiation.requested",
     (Negotiation, OFFERED): "negotiation.offered",
@@ -140,6 +143,39 @@ def post(
         "deadline": write_time(now + timedelta(seconds=connector.settings.patience_s)),
     }
     tx.execute(insert(OUTBOX).values(row))
+
+
+def post_notice(
+    tx: Transaction,
+    queue: str,
+    message: dict[str, Any],
+    *,
+    to: ParticipantId,
+    path: str,
+    connector: Connector,
+) -> None:
+    """Put a message that belongs to no process into the outbox, in the transaction that decided it.
+
+    It is tried for `notice_patience_s`, in the order of its own queue.
+
+    Parameters
+    ----------
+    path : str
+        The whole path below the receiver's root.
+    """
+    now = connector.clock.now()
+    row = {
+        "process": queue,
+        "kind": NOTICE,
+        "path": path,
+        "message": canonical_bytes(message).decode("utf-8"),
+        "wanted": to,
+        "tries": 0,
+        "due": write_time(now),
+        "deadline": write_time(now + timedelta(seconds=connector.settings.notice_patience_s)),
+    }
+    tx.execute(insert(OUTBOX).values(row))
+    tx.after_commit(connector.bell.ring)
 
 
 def get_peers_process(

@@ -138,6 +138,17 @@ def find_transfer(
     return _find(connection, Transfer, query)
 
 
+def list_transfers(
+    connection: Connection, *, agreement: AgreementId | None = None, role: Role
+) -> list[Transfer]:
+    """List the transfers of one role, the oldest first; optionally those under one agreement."""
+    query = select(TRANSFERS).where(TRANSFERS.c.role == role.value)
+    if agreement is not None:
+        query = query.where(TRANSFERS.c.agreement == agreement)
+    query = query.order_by(TRANSFERS.c.created, TRANSFERS.c.pid)
+    return [_read(Transfer, row) for row in connection.execute(query)]
+
+
 def get_process(connection: Connection, kind: type[P], pid: ProcessId | str) -> P:
     """Return a negotiation or transfer by our own number for it.
 

@@ -102,3 +102,18 @@ OUTBOX = Table(
     Index("ix_dataspace_outbox_process_id", "process", "id"),
 )
 """Messages that were decided on and are not delivered yet; one queue for each process."""
+
+REVOCATIONS = Table(
+    "revocations",
+    METADATA,
+    Column("agreement", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("time", Text, nullable=False),
+    Column("statement", Text, nullable=False),
+    Column("learned", Text, nullable=False),
+    PrimaryKeyConstraint("agreement", "role", name="pk_revocations"),
+)
+"""Agreements that either side has ended; a row is written once and never changes."""

@@ -16,6 +16,7 @@ from consilium.dataspace.connector import Connector
 from consilium.dataspace.machines import COMPLETED, FINALIZED, REQUESTED, STARTED, TERMINATED
 from consilium.dataspace.ports import Action, Question
 from consilium.dataspace.records import Agreement, Role, Transfer
+from consilium.dataspace.revocation import check_not_revoked
 from consilium.dataspace.steps import begin, check_pinned, get_peers_process, post, step
 from consilium.dataspace.store import (
     find_dataset,
@@ -64,7 +65,7 @@ def request_transfer(
     NotFoundError
         `dataspace.no_agreement`.
     StateError
-        `dataspace.not_finalized`, `dataspace.study_known`.
+        `dataspace.not_finalized`, `dataspace.agreement_revoked`, `dataspace.study_known`.
     IntegrityError
         `dataspace.key_changed` if the provider's key is not the agreed one.
     InputError, DeniedError
@@ -79,6 +80,7 @@ def request_transfer(
         agreed = get_agreement(tx.connection, agreement, role=Role.CONSUMER)
         shown = connector.directory.key_of(agreed.provider).text
         check_pinned(agreed.provider, shown=shown, pinned=agreed.provider_key)
+        check_not_revoked(tx.connection, agreed)
         claims = _check_study(connector, agreed, signed_study)
         known = find_transfer(
             tx.connection, agreement=agreed.id, study=claims.study, role=Role.CONSUMER
@@ -124,7 +126,7 @@ def on_transfer_request(
     InputError
         `dataspace.bad_format`, `dataspace.bad_study`, `dataspace.pid_reused`.
     StateError
-        `dataspace.not_finalized`, `dataspace.study_known`.
+        `dataspace.not_finalized`, `dataspace.agreement_revoked`, `dataspace.study_known`.
     IntegrityError
         `dataspace.key_changed`.
     DeniedError
@@ -139,6 +141,7 @@ def on_transfer_request(
         if agreed.consumer != by.participant:
             raise NotFoundError("dataspace.no_agreement", agreement=message.agreement)
         check_pinned(by.participant, shown=by.key.text, pinned=agreed.consumer_key)
+        check_not_revoked(tx.connection, agreed)
         known = find_process_of(
             tx.connection,
             Transfer,
