@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from consilium.dataspace.connector import Connector
+from consilium.dataspace.governance import expired
 from consilium.dataspace.policy import evaluate, policy_of, terms_of
 from consilium.dataspace.records import Dataset, Terms
 from consilium.dataspace.store import find_dataset, list_datasets
@@ -23,7 +24,6 @@ from consilium.dataspace.wire.messages import Catalog
 from consilium.dataspace.wire.messages import Dataset as DatasetShape
 from consilium.dataspace.wire.models import Shape, read_shape
 from consilium.kernel.canonical import Digest
-from consilium.kernel.clock import read_time
 from consilium.kernel.errors import ConsiliumError, InputError, NotFoundError, PeerError
 from consilium.kernel.identifiers import DatasetId, OfferId, ParticipantId
 from consilium.readers.schema import Schema
@@ -140,7 +140,7 @@ def is_offered(dataset: Dataset, viewer: ParticipantId, *, now: datetime) -> boo
     facts = {RECIPIENT: viewer, TIME: now}
     policy = policy_of(dataset.terms, offer=dataset.offer)
     decision = evaluate(policy, facts, later=OPERANDS.keys() - facts.keys())
-    return decision.allowed and now <= read_time(dataset.governance["ethics_expires"])
+    return decision.allowed and not expired(dataset.governance, now)
 
 
 def request_catalog(connector: Connector, provider: ParticipantId) -> list[Listing]:

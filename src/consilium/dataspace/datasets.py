@@ -2,84 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection
 
+from consilium.dataspace.governance import check_governance
 from consilium.dataspace.policy import policy_of
 from consilium.dataspace.records import Dataset, Terms
 from consilium.dataspace.store import add, find_dataset, list_datasets
-from consilium.dataspace.vocabulary import read_moment, read_word
 from consilium.kernel.canonical import Digest, digest_json
 from consilium.kernel.clock import Clock, write_time
-from consilium.kernel.errors import InputError, NotFoundError, StateError
+from consilium.kernel.errors import NotFoundError, StateError
 from consilium.kernel.identifiers import DatasetId, OfferId, check_name, new_urn
 from consilium.ledger.database import Transaction
 
 __all__ = [
-    "GOVERNANCE",
     "Dataset",
-    "check_governance",
     "find_dataset",
     "get_dataset",
     "list_datasets",
     "register_dataset",
 ]
-
-
-def _time(value: Any) -> str:
-    return write_time(read_moment(value))
-
-
-def _yes_or_no(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("neither true nor false")
-    return value
-
-
-GOVERNANCE: Mapping[str, Callable[[Any], Any]] = {
-    "ethics_approval": read_word,
-    "ethics_expires": _time,
-    "consent_basis": read_word,
-    "deidentification": read_word,
-    "retention": read_word,
-    "human_genetic_resources": _yes_or_no,
-    "owner": read_word,
-    "contact": read_word,
-}
-"""What must be known of a dataset before it can be offered, and how each is read.
-
-Ethics approval (identifier and end, ISO 8601), basis of consent, level of
-de-identification, retention, whether the rules on human genetic resources
-apply, who owns it and whom to ask.
-"""
-
-
-def check_governance(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the governance fields, each of its kind.
-
-    Raises
-    ------
-    InputError
-        `dataspace.bad_governance` naming the field that is missing, unknown or
-        of another kind.
-
-    Discloses
-    ---------
-    Nothing.
-    """
-    for name in record:
-        if name not in GOVERNANCE:
-            raise InputError("dataspace.bad_governance", field=name)
-    found: dict[str, Any] = {}
-    for name, read in GOVERNANCE.items():
-        try:
-            found[name] = read(record[name])
-        except (KeyError, ValueError) as error:
-            raise InputError("dataspace.bad_governance", field=name) from error
-    return found
 
 
 def register_dataset(

@@ -56,7 +56,7 @@ class Dataset:
     """A registered dataset: what is known about it, never its rows.
 
     `schema` and `quality` are the readers' records; `governance` has the keys
-    of `datasets.GOVERNANCE`. `fingerprint` names the source's bytes, `arrays`
+    of `governance.GOVERNANCE`. `fingerprint` names the source's bytes, `arrays`
     the array file in the blob store. `n_train` and `n_test` count rows.
     """
 

@@ -14,11 +14,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from consilium.dataspace.datasets import (
-    check_governance,
     find_dataset,
     list_datasets,
     register_dataset,
 )
+from consilium.dataspace.governance import check_governance
 from consilium.dataspace.policy import policy_of
 from consilium.dataspace.records import Terms
 from consilium.gate.plain import from_plain

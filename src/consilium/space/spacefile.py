@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
-from consilium.dataspace.datasets import GOVERNANCE, check_governance
+from consilium.dataspace.governance import FURTHER, GOVERNANCE, check_governance
 from consilium.gate.orders import MOST_ROUNDS
 from consilium.hub.settings import SPACE_LENGTH
 from consilium.kernel.errors import InputError
@@ -132,7 +132,7 @@ def _governance(section: Section) -> dict[str, Any]:
         return check_governance(given)
     except InputError as error:
         field = str(error.facts.get("field"))
-        known = ", ".join(GOVERNANCE)
+        known = ", ".join(FURTHER if field in FURTHER else GOVERNANCE)
         raise section.refuse(
             "space.bad_governance", f"governance › {field}", known=known
         ) from error

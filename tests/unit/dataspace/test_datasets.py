@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from dataspace_rehearsal import GOVERNANCE, Hospital, terms
+from dataspace_rehearsal import Hospital, terms
 
 from consilium.dataspace.datasets import (
-    check_governance,
     find_dataset,
     get_dataset,
     list_datasets,
 )
-from consilium.kernel.errors import ConsiliumError, InputError, NotFoundError
+from consilium.kernel.errors import ConsiliumError, NotFoundError
 
 
 def test_a_dataset_is_found_by_name_and_by_identifier(south: Hospital) -> None:
@@ -64,19 +63,3 @@ def test_a_name_is_given_once(south: Hospital) -> None:
     with pytest.raises(ConsiliumError) as refused:
         south.register()
     assert refused.value.code == "dataspace.dataset_exists"
-
-
-@pytest.mark.parametrize("field", sorted(GOVERNANCE))
-def test_each_governance_field_is_needed_and_checked(field: str) -> None:
-    for odd in (None, "", 7, "soon" if field == "ethics_expires" else []):
-        with pytest.raises(InputError) as refused:
-            check_governance(GOVERNANCE | {field: odd})
-        assert refused.value.facts == {"field": field}
-    with pytest.raises(InputError):
-        check_governance({key: value for key, value in GOVERNANCE.items() if key != field})
-
-
-def test_an_unknown_governance_field_is_refused() -> None:
-    with pytest.raises(InputError) as refused:
-        check_governance(GOVERNANCE | {"ethics": "yes"})
-    assert refused.value.facts == {"field": "ethics"}
