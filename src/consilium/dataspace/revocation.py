@@ -285,9 +285,7 @@ def _get_revocation(connection: Connection, agreed: Agreement) -> Revocation:
     return found
 
 
-def _find_shared(
-    connection: Connection, agreement: AgreementId, other: ParticipantId
-) -> Agreement:
+def _find_shared(connection: Connection, agreement: AgreementId, other: ParticipantId) -> Agreement:
     for role in Role:
         found = find_agreement(connection, agreement, role=role)
         if found is not None and _counterpart(found) == other:
@@ -343,12 +341,8 @@ def _list_live(connection: Connection, mark: Revocation) -> list[Transfer]:
     return [transfer for transfer in found if transfer.state not in TERMINAL]
 
 
-def _terminate(
-    tx: Transaction, transfer: Transfer, mark: Revocation, connector: Connector
-) -> None:
-    ended = step(
-        tx, transfer, TERMINATED, connector=connector, code=CODE, reason=mark.reason
-    )
+def _terminate(tx: Transaction, transfer: Transfer, mark: Revocation, connector: Connector) -> None:
+    ended = step(tx, transfer, TERMINATED, connector=connector, code=CODE, reason=mark.reason)
     message = builders.transfer_termination(CODE, mark.reason)
     post(tx, ended, "/transfers/{peer}/termination", message, connector=connector)
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 import sqlalchemy as sa
 
 from consilium.dataspace import vocabulary as term
-from consilium.dataspace.governance import expired
+from consilium.dataspace.expiry import check_time
 from consilium.dataspace.machines import FINALIZED, STARTED
 from consilium.dataspace.policy import evaluate
 from consilium.dataspace.records import Agreement, Dataset
@@ -148,21 +147,6 @@ def check_not_revoked(connection: sa.Connection, agreement: Agreement) -> None:
         raise DeniedError(
             "gate.agreement_revoked", agreement=agreement.id, by=mark.by, time=mark.time
         )
-
-
-def check_time(agreement: Agreement, dataset: Dataset, *, now: datetime) -> None:
-    """Return if neither the agreement nor an approval of its dataset has run out.
-
-    Raises
-    ------
-    DeniedError
-        The code of the agreement's own term, or `gate.governance_ended`.
-    """
-    others = term.OPERANDS.keys() - {term.TIME}
-    evaluate(agreement.policy, {term.TIME: now}, later=others).require()
-    field = expired(dataset.governance, now)
-    if field:
-        raise DeniedError("gate.governance_ended", agreement=agreement.id, field=field)
 
 
 def check_order(connection: sa.Connection, asked: Asked, standing: Standing) -> None:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from consilium.dataspace.ports import Directory
 from consilium.federation.coordination import Coordinator, study_folder
+from consilium.federation.departures import note_departure
 from consilium.federation.states import LIVE, StudyState
 from consilium.federation.store import get_study, list_events, list_segments
 from consilium.federation.studies import accept_study, find_accepted
@@ -40,6 +41,14 @@ class Submission(BaseModel):
     model_config = ConfigDict(extra="forbid")
     signed: str
     start: str
+
+
+class Departure(BaseModel):
+    """Why a hospital has ended its part in a study."""
+
+    model_config = ConfigDict(extra="forbid")
+    code: str = Field(max_length=80)
+    reason: str = Field(max_length=1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +146,25 @@ class StudyCounter:
         self.coordinator.stop(study)
         return {"study": study}
 
+    def leave(self, sender: ParticipantId, study: StudyId, departure: Departure) -> dict[str, Any]:
+        """Hear from a hospital that it has ended its part in a study; once is enough."""
+        with self.database.read() as connection:
+            row = get_study(connection, study)
+        plan = peek_study(row["signed"])
+        if plan.find_site(sender) is None:
+            raise NotFoundError("study.unknown", study=study)
+        if row["state"] in LIVE:
+            with self.database.write() as tx:
+                note_departure(
+                    tx,
+                    study,
+                    sender,
+                    code=departure.code,
+                    reason=departure.reason,
+                    clock=self.clock,
+                )
+        return {"study": study}
+
     def _own(self, sender: ParticipantId, study: StudyId) -> tuple[Study, StudyState]:
         with self.database.read() as connection:
             row = get_study(connection, study)
@@ -171,6 +199,10 @@ def studies_router(counter: StudyCounter, *, sender: Callable[..., Any]) -> APIR
     @router.get("/{study}/result")
     def result(study: str, who: ParticipantId = member) -> dict[str, Any]:
         return counter.result(who, StudyId(study))
+
+    @router.post("/{study}/leave")
+    def leave(study: str, departure: Departure, who: ParticipantId = member) -> dict[str, Any]:
+        return counter.leave(who, StudyId(study), departure)
 
     @router.post("/{study}/stop")
     def stop(study: str, who: ParticipantId = member) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from consilium.dataspace.decisions import PolicyDecide
 from consilium.dataspace.endpoints import answer
 from consilium.dataspace.outbox import Outbox
 from consilium.dataspace.ports import WireReply, WireRequest
+from consilium.dataspace.revocation_routes import REVOCATION_ROUTES
 from consilium.dataspace.wire.serving import Serving
 from consilium.federation.registry import Recipes
 from consilium.gate.gate import Gate
@@ -24,6 +25,7 @@ from consilium.ledger.lifetime import own_home, stop_on_signals
 from consilium.node.app import Rooms, make_app
 from consilium.node.desk import DeskServer
 from consilium.node.directory import HubDirectory
+from consilium.node.enforcement import Enforcement
 from consilium.node.engine import NodeEngine
 from consilium.node.hub_client import Caller, HubClient
 from consilium.node.leading import Leading, Office
@@ -116,7 +118,7 @@ def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDir
     """Make this hospital's connector; its own door answers what it asks of itself."""
 
     def answer_here(request: WireRequest) -> WireReply:
-        return answer(connector, request)
+        return answer(connector, request, also=REVOCATION_ROUTES)
 
     transport, client = make_transport(ground.caller, trust=ground.keys.trust(), answer=answer_here)
     directory = HubDirectory(
@@ -163,7 +165,10 @@ def _build(
         installed=recipes.digests,
         min_cases=ground.settings.min_cases,
     )
-    desk = DeskServer(desk_path, gate)
+    enforcement = Enforcement(connector, judge=gate, hub=ground.hub, models=home / "models")
+    enforcement.start()
+    stack.callback(enforcement.stop)
+    desk = DeskServer(desk_path, gate, keeper=enforcement.jobs)
     desk.serve()
     stack.callback(desk.close)
     link = _make_link(ground, connector, engine)
@@ -181,6 +186,7 @@ def _build(
         titles=lambda: {
             entry.identity.participant: entry.identity.title for entry in directory.list_entries()
         },
+        mark=enforcement.marker.mark,
     )
     registrar = Registrar(
         database=ground.database,
@@ -213,7 +219,7 @@ def _make_link(ground: Ground, connector: Connector, engine: NodeEngine) -> HubL
     return HubLink(
         ground.caller,
         trust=ground.keys.trust(),
-        answer=lambda request: answer(connector, request),
+        answer=lambda request: answer(connector, request, also=REVOCATION_ROUTES),
         renewal=renewal,
         checkpoint=ground.database.evidence.checkpoint,
         hub=ground.hub,
