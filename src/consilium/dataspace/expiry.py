@@ -16,7 +16,7 @@ from consilium.dataspace.governance import expired
 from consilium.dataspace.machines import TERMINAL, TERMINATED
 from consilium.dataspace.policy import evaluate
 from consilium.dataspace.records import Agreement, Dataset, Role, Transfer
-from consilium.dataspace.steps import post, step
+from consilium.dataspace.steps import abandon, post, step
 from consilium.dataspace.store import (
     find_agreement,
     find_dataset,
@@ -26,7 +26,10 @@ from consilium.dataspace.store import (
 from consilium.dataspace.vocabulary import OPERANDS, TIME
 from consilium.dataspace.wire import builders
 from consilium.kernel.errors import DeniedError
+from consilium.kernel.identifiers import ParticipantId
 
+EXPELLED = "consilium:member_revoked"
+"""Code of the end of a transfer whose other side is no member any more."""
 CODE = "consilium:expired"
 """Code of the termination of a transfer whose time has run out."""
 
@@ -60,6 +63,21 @@ def end_expired(connector: Connector) -> list[Transfer]:
     with connector.database.read() as connection:
         over = [one for one in _list_live(connection) if _why(connector, connection, one)]
     return [ended for one in over if (ended := _end(connector, one)) is not None]
+
+
+def end_with(connector: Connector, peer: ParticipantId) -> None:
+    """End every transfer with a member that was revoked; it is not told, for it may not be asked.
+
+    Discloses
+    ---------
+    Nothing.
+    """
+    with connector.database.write() as tx:
+        for role in Role:
+            for transfer in list_transfers(tx.connection, role=role):
+                if transfer.peer == peer and transfer.state not in TERMINAL:
+                    reason = "the member was revoked"
+                    abandon(tx, transfer, connector=connector, code=EXPELLED, reason=reason)
 
 
 def _list_live(connection: Connection) -> list[Transfer]:

@@ -16,7 +16,7 @@ from consilium.dataspace.ports import Directory
 from consilium.federation.coordination import Coordinator, study_folder
 from consilium.federation.departures import note_departure
 from consilium.federation.states import LIVE, StudyState
-from consilium.federation.store import get_study, list_events, list_segments
+from consilium.federation.store import get_study, list_events, list_segments, list_studies
 from consilium.federation.studies import accept_study, find_accepted
 from consilium.gate.orders import Study, peek_study, verify_study
 from consilium.kernel.canonical import digest_of
@@ -164,6 +164,20 @@ class StudyCounter:
                     clock=self.clock,
                 )
         return {"study": study}
+
+    def expel(self, participant: ParticipantId) -> None:
+        """End the part of a member that was revoked: its own studies stop, the others' go on."""
+        with self.database.read() as connection:
+            live = list_studies(connection, states=LIVE)
+        for row in live:
+            study, plan = StudyId(row["id"]), peek_study(row["signed"])
+            if plan.lead == participant:
+                self.coordinator.stop(study)
+            elif plan.find_site(participant) is not None:
+                error = DeniedError("hub.member_revoked", member=participant)
+                said = {"code": error.code, "reason": error.public}
+                with self.database.write() as tx:
+                    note_departure(tx, study, participant, **said, clock=self.clock)
 
     def _own(self, sender: ParticipantId, study: StudyId) -> tuple[Study, StudyState]:
         with self.database.read() as connection:

@@ -226,7 +226,12 @@ def _show_agreement(connection: Connection, agreement: Agreement) -> dict[str, A
     mark = find_revocation(connection, agreement.id, role=agreement.role)
     if mark is None:
         return {**asdict(agreement), "revocation": None}
-    told = {"by": mark.by, "time": mark.time, "reason": mark.reason, "person": mark.person}
+    told: dict[str, Any] = {
+        "by": mark.by,
+        "time": mark.time,
+        "reason": mark.reason,
+        "person": mark.person,
+    }
     told["counterpart_told"] = is_told(connection, mark)
     return {**asdict(agreement), "state": REVOKED, "revocation": told}
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from consilium.dataspace.connector import Connector
-from consilium.dataspace.expiry import end_expired
+from consilium.dataspace.expiry import end_expired, end_with
 from consilium.dataspace.machines import SUSPENDED
 from consilium.kernel.canonical import Json
 from consilium.kernel.errors import ConsiliumError, PeerError
+from consilium.kernel.identifiers import ParticipantId
 from consilium.node.marking import Marker
 from consilium.node.running import LOOK_S, Judge, RunningJobs, Stopped
 
@@ -31,6 +32,28 @@ class Hub(Protocol):
     def call(self, method: str, target: str, document: Json = None) -> Any:
         """Send one signed request and return its answer."""
         ...
+
+
+class Members(Protocol):
+    """The directory, as far as revoked members go."""
+
+    def list_revoked(self) -> list[ParticipantId]:
+        """List those whose revocation is not in our evidence yet."""
+        ...
+
+    def record_revoked(self, participant: ParticipantId) -> None:
+        """Write a revocation into our evidence."""
+        ...
+
+
+def end_revoked(connector: Connector, members: Members) -> None:
+    """End every transfer with members that were revoked, then keep that as evidence.
+
+    In this order, so that a crash between the two repeats the first.
+    """
+    for participant in members.list_revoked():
+        end_with(connector, participant)
+        members.record_revoked(participant)
 
 
 class Enforcement:

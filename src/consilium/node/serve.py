@@ -25,7 +25,7 @@ from consilium.ledger.lifetime import own_home, stop_on_signals
 from consilium.node.app import Rooms, make_app
 from consilium.node.desk import DeskServer
 from consilium.node.directory import HubDirectory
-from consilium.node.enforcement import Enforcement
+from consilium.node.enforcement import Enforcement, end_revoked
 from consilium.node.engine import NodeEngine
 from consilium.node.hub_client import Caller, HubClient
 from consilium.node.leading import Leading, Office
@@ -128,6 +128,7 @@ def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDir
         root=ground.keys.root(),
         database=ground.database,
         clock=ground.clock,
+        stale_s=ground.settings.members_s,
     )
     connector = Connector(
         me=ground.membership.participant,
@@ -171,7 +172,7 @@ def _build(
     desk = DeskServer(desk_path, gate, keeper=enforcement.jobs)
     desk.serve()
     stack.callback(desk.close)
-    link = _make_link(ground, connector, engine)
+    link = _make_link(ground, connector, engine, directory=directory)
     link.start()
     stack.callback(link.stop)
     engine.start()
@@ -208,7 +209,9 @@ def _build(
     )
 
 
-def _make_link(ground: Ground, connector: Connector, engine: NodeEngine) -> HubLink:
+def _make_link(
+    ground: Ground, connector: Connector, engine: NodeEngine, *, directory: HubDirectory
+) -> HubLink:
     renewal = Renewal(
         ground.membership,
         ground.keys,
@@ -224,4 +227,5 @@ def _make_link(ground: Ground, connector: Connector, engine: NodeEngine) -> HubL
         checkpoint=ground.database.evidence.checkpoint,
         hub=ground.hub,
         clock=ground.clock,
+        refresh=lambda: end_revoked(connector, directory),
     )

@@ -27,10 +27,13 @@ class NodeSettings:
 
     `database` is an SQLAlchemy URL; empty means the file `node.db` in the
     node's folder. `min_cases` is the smallest count that may leave, at least 5.
+    `members_s` is how old the member list may become before it is fetched anew,
+    in seconds, at most 60.
     """
 
     database: str = ""
     min_cases: int = 10
+    members_s: int = 20
 
     def url(self, home: Path) -> str:
         """Return the database's URL for a node in `home`."""
@@ -58,6 +61,9 @@ def load_node_settings(home: Path, *, environment: Mapping[str, str]) -> NodeSet
             database=table.text("database", default=settings.database),
             min_cases=table.whole(
                 "min_cases", low=_LEAST_CASES, default=settings.min_cases, digits=True
+            ),
+            members_s=table.whole(
+                "members_s", low=1, high=60, default=settings.members_s, digits=True
             ),
         )
         table.end()
