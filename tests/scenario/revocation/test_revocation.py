@@ -26,6 +26,7 @@ from consilium.space.home import hub_home, node_home
 pytestmark = pytest.mark.scenario
 
 LEAD, LEAVING, EXPELLED = "north", "renhe", "lakeside"
+COMMAND = (sys.executable, "-m", "consilium")
 REASON = "the ethics committee withdrew its consent"
 BAR_S = 5.0
 MINUTE_S = 15.0
@@ -57,9 +58,8 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeSpace]:
 
 def consilium(space: WholeSpace, member: str, *words: str) -> Any:
     """Type a command at a hospital; return what it prints for programs."""
-    command = [sys.executable, "-m", "consilium", *words, "--json"]
     ran = subprocess.run(
-        [*command, "--home", str(node_home(space.home, member))],
+        [*COMMAND, *words, "--json", "--home", str(node_home(space.home, member))],
         env=os.environ | {"CONSILIUM_LANG": "en"},
         capture_output=True,
         text=True,
@@ -86,7 +86,8 @@ def test_a_revoked_agreement_ends_the_job_at_once_and_the_study_goes_on(space: W
     watch.await_round(2)
     wait_until(lambda: computes_round(space, 2), within_s=60, what="the long step")
     [job] = space.jobs(LEAVING)
-    [agreement] = [one["id"] for one in consilium(space, LEAVING, "agreement", "list")]
+    with space.connect(LEAVING) as client:
+        [agreement] = [one["id"] for one in client.agreements.list()]
 
     shown = consilium(space, LEAVING, "agreement", "revoke", agreement, "--reason", REASON)
     returned = time.monotonic()
@@ -94,7 +95,8 @@ def test_a_revoked_agreement_ends_the_job_at_once_and_the_study_goes_on(space: W
     assert time.monotonic() - returned <= BAR_S
 
     assert (shown["state"], shown["revocation"]["reason"]) == ("REVOKED", REASON)
-    again = consilium(space, LEAVING, "agreement", "revoke", agreement, "--reason", "once more")
+    with space.connect(LEAVING) as client:
+        again = client.agreements.revoke(agreement, reason="once more")
     assert again["revocation"]["reason"] == REASON
     record = watch.await_result()
     assert [len(event["facts"]["missing"]) for event in watch.closed] == [0, 1, 1]
@@ -137,15 +139,15 @@ def check_lead_knows(space: WholeSpace, agreement: str, watch: StudyWatch) -> No
     assert shown["state"] == "REVOKED"
     assert shown["revocation"]["by"] == space.plan.id_of(LEAVING)
     assert shown["revocation"]["reason"] == REASON
-    [mark] = consilium(space, LEAD, "study", "show", watch.id)["marks"]
+    [mark] = watch.client.studies.get(watch.id)["marks"]
     assert (mark["agreement"], mark["reason"], mark["rounds"]) == (agreement, REASON, 1)
 
 
 def check_passport(space: WholeSpace, agreement: str, passport: Path) -> None:
-    shown = consilium(space, LEAD, "agreement", "show", agreement)
+    with space.connect(LEAD) as client:
+        shown = client.agreements.get(agreement)
     ran = subprocess.run(
-        [sys.executable, "-m", "consilium", "passport", "verify", str(passport)]
-        + ["--key", shown["consumer_key"], "--json"],
+        [*COMMAND, "passport", "verify", str(passport), "--key", shown["consumer_key"], "--json"],
         capture_output=True,
         text=True,
         check=True,
@@ -164,10 +166,9 @@ def test_a_revoked_member_is_out_everywhere_and_can_come_back_with_a_new_token(
     space: WholeSpace, tmp_path: Path
 ) -> None:
     gone = space.plan.id_of(EXPELLED)
-    began = time.monotonic()
+    home, began = str(hub_home(space.home)), time.monotonic()
     ran = subprocess.run(
-        [sys.executable, "-m", "consilium", "hub", "revoke", EXPELLED, "--reason", "left us"]
-        + ["--home", str(hub_home(space.home))],
+        [*COMMAND, "hub", "revoke", EXPELLED, "--reason", "left us", "--home", home],
         capture_output=True,
         text=True,
         check=True,
