@@ -17,6 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,8 @@ def measure(times: int) -> dict[str, Any]:
             quorum=2,
             deadline_s=280.0,
         )
-        with whole_space(plan, folder / "h") as space:
-            tries = [revoke_once(space) for _ in range(times)]
+        with whole_space(with_datasets(plan, times), folder / "h") as space:
+            tries = [revoke_once(space, number) for number in range(times)]
             late = count_late(space)
     gone = sorted(tries)
     return {
@@ -62,18 +63,34 @@ def measure(times: int) -> dict[str, Any]:
     }
 
 
-def revoke_once(space: Any) -> float:
+def with_datasets(plan: Any, number: int) -> Any:
+    """Give the leaving hospital so many datasets: after a revocation a person has to look."""
+    members = []
+    for member in plan.participants:
+        if member.name == LEAVING:
+            [one] = member.datasets
+            many = tuple(replace(one, name=f"{one.name}-{each}") for each in range(number))
+            member = replace(member, datasets=many)
+        members.append(member)
+    [study] = plan.studies
+    named = {**study.datasets, LEAVING: f"{study.datasets[LEAVING]}-0"}
+    return replace(plan, participants=tuple(members), studies=(replace(study, datasets=named),))
+
+
+def revoke_once(space: Any, number: int) -> float:
     """Begin a study, revoke in its first round, and return how long the job lived on."""
     from whole_space import LOOK_S, is_gone, wait_until
 
-    watch = space.begin()
+    [study] = space.plan.studies
+    name = study.datasets[LEAVING].removesuffix("-0")
+    watch = space.begin(datasets={**study.datasets, LEAVING: f"{name}-{number}"})
     watch.await_round(1)
     wait_until(lambda: bool(space.jobs(LEAVING)), within_s=60, what="the job")
     [job] = space.jobs(LEAVING)
     with space.connect(LEAVING) as node:
         wait_until(lambda: _computes(node, watch.id), within_s=60, what="the long step")
-        standing = [one for one in node.agreements.list() if one["state"] == "FINALIZED"]
-        node.agreements.revoke(standing[0]["id"], reason="measured")
+        [standing] = [one for one in node.agreements.list() if one["state"] == "FINALIZED"]
+        node.agreements.revoke(standing["id"], reason="measured")
         returned = time.monotonic()
         wait_until(lambda: is_gone(job), within_s=60, what="the job's end")
     lived = max(0.0, time.monotonic() - returned)

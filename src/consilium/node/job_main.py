@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from consilium.kernel.canonical import Digest, Json
-from consilium.kernel.errors import InputError, PeerError, error_from_record
+from consilium.kernel.errors import ConsiliumError, InputError, PeerError, error_from_record
 from consilium.kernel.identifiers import LeaseId
 from consilium.node.desk import LARGEST_UPDATE
 from consilium.node.frames import Message, receive_message, send_message
@@ -73,6 +73,9 @@ class SocketDesk:
         except OSError as error:
             desk.close()
             raise PeerError("engine.desk_closed", detail=str(error)) from error
+        except ConsiliumError:
+            desk.close()
+            raise
         threading.Thread(target=_listen, args=(desk,), name="desk", daemon=True).start()
 
     def report_refusal(self, code: str, reason: str) -> None:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from consilium.dataspace.caution import AfterRevocation
 from consilium.dataspace.connector import Connector
 from consilium.dataspace.decisions import PolicyDecide
 from consilium.dataspace.endpoints import answer
@@ -139,7 +140,7 @@ def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDir
         clock=ground.clock,
         directory=directory,
         transport=transport,
-        decide=PolicyDecide(),
+        decide=AfterRevocation(PolicyDecide(), ground.database),
     )
     outbox = Outbox(connector)
     outbox.start()
