@@ -25,7 +25,11 @@ NOUNS = {
     "agreement": "Ask for agreements, read them, end them.",
     "study": "Run studies across hospitals and watch them.",
     "passport": "Prove where a model comes from, and what was revoked since.",
+    "model": "Hand out models that were released.",
     "evidence": "Prove what happened.",
+    "person": "Accounts and their roles.",
+    "queue": "What waits for a person.",
+    "approval": "Release what leaves, two persons together.",
     "space": "A whole space on one machine, from one file.",
     "data": "Fetch open data to begin with.",
 }

@@ -7,6 +7,8 @@ It describes columns and governance, never rows; small counts are left out.
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,22 +17,33 @@ from sqlalchemy import Connection
 
 from consilium.dataspace.connector import Connector
 from consilium.dataspace.governance import expired
+from consilium.dataspace.pages import Ask, list_shown
 from consilium.dataspace.policy import evaluate, policy_of, terms_of
 from consilium.dataspace.records import Dataset, Terms
-from consilium.dataspace.store import find_dataset, list_datasets
+from consilium.dataspace.store import find_dataset
 from consilium.dataspace.vocabulary import OPERANDS, RECIPIENT, TIME
 from consilium.dataspace.wire import builders
 from consilium.dataspace.wire.messages import Catalog
 from consilium.dataspace.wire.messages import Dataset as DatasetShape
 from consilium.dataspace.wire.models import Shape, read_shape
-from consilium.kernel.canonical import Digest
-from consilium.kernel.errors import ConsiliumError, InputError, NotFoundError, PeerError
+from consilium.kernel.canonical import Digest, canonical_bytes
+from consilium.kernel.clock import write_time
+from consilium.kernel.errors import (
+    ConsiliumError,
+    DeniedError,
+    InputError,
+    NotFoundError,
+    PeerError,
+)
 from consilium.kernel.identifiers import DatasetId, OfferId, ParticipantId
 from consilium.readers.schema import Schema
 
 LOG = logging.getLogger(__name__)
 
 CATALOG_PATH = f"{builders.BASE}/catalog/request"
+NEXT, PREVIOUS = "consilium:next", "consilium:previous"
+_CURSOR = re.compile(r"[A-Za-z0-9_-]{1,2000}")
+_MOST_PAGES = 10_000
 _RECORDS = {"n_train": "consilium:trainingRecords", "n_test": "consilium:heldOutRecords"}
 
 
@@ -73,24 +86,58 @@ class Listing:
         return asdict(self)
 
 
-def show_catalog(connector: Connector, viewer: ParticipantId) -> dict[str, Any]:
-    """Show a participant the datasets that are offered to it.
+def show_catalog(
+    connector: Connector, viewer: ParticipantId, ask: Ask | None = None
+) -> dict[str, Any]:
+    """Show a participant one page of the datasets that are offered to it.
+
+    `consilium:next` and `consilium:previous` are the cursors of the pages beside
+    it; they stand in the body because the body is signed.
 
     Discloses
     ---------
     Of each dataset whose offer names the viewer and has not run out: title,
     columns, governance, terms, and its counts unless they are small.
     """
-    now = connector.clock.now()
-    with connector.database.read() as connection:
-        shown = [one for one in list_datasets(connection) if is_offered(one, viewer, now=now)]
-    smallest = connector.settings.smallest_count
-    return builders.catalog(
+    ask = ask or Ask()
+    names, entries, more = _page(connector, viewer, ask)
+    before, after = (more, bool(ask.edge)) if ask.backwards else (bool(ask.edge), more)
+    shown = builders.catalog(
         connector.me,
         endpoint=connector.callback,
         title=connector.title,
-        datasets=[_entry(one, connector, smallest) for one in shown],
+        datasets=entries,
     )
+    if names and before:
+        shown[PREVIOUS] = ask.cursor(names[0], backwards=True)
+    if names and after:
+        shown[NEXT] = ask.cursor(names[-1], backwards=False)
+    return shown
+
+
+def _page(
+    connector: Connector, viewer: ParticipantId, ask: Ask
+) -> tuple[list[str], list[dict[str, Any]], bool]:
+    """Fill one page; tell too whether there is more in the direction of travel."""
+    settings, now = connector.settings, connector.clock.now()
+    names: list[str] = []
+    entries: list[dict[str, Any]] = []
+    size, more = 0, False
+    with connector.database.read() as connection:
+        for one in list_shown(connection, viewer, ask, now=write_time(now)):
+            if not is_offered(one, viewer, now=now):
+                continue
+            entry = _entry(one, connector, settings.smallest_count)
+            size += len(canonical_bytes(entry))
+            more = len(entries) == settings.page_entries or (
+                bool(entries) and size > settings.page_bytes
+            )
+            if more:
+                break
+            names.append(one.name)
+            entries.append(entry)
+    way = -1 if ask.backwards else 1
+    return names[::way], entries[::way], more
 
 
 def show_dataset(connector: Connector, viewer: ParticipantId, dataset: str) -> dict[str, Any]:
@@ -130,6 +177,27 @@ def find_offered(
     return found
 
 
+def check_offer(
+    dataset: Dataset, policy: Mapping[str, Any], consumer: ParticipantId, *, now: datetime
+) -> None:
+    """Refuse an offer that its consumer could not use now.
+
+    Raises
+    ------
+    DeniedError
+        `dataspace.wrong_recipient`, `dataspace.outside_time`.
+
+    Discloses
+    ---------
+    Nothing.
+    """
+    facts = {RECIPIENT: consumer, TIME: now}
+    evaluate(policy, facts, later=OPERANDS.keys() - facts.keys()).require()
+    ended = expired(dataset.governance, now)
+    if ended:
+        raise DeniedError("dataspace.outside_time", rule=ended)
+
+
 def is_offered(dataset: Dataset, viewer: ParticipantId, *, now: datetime) -> bool:
     """Tell whether a dataset's offer names the viewer, runs, and is under approval.
 
@@ -143,11 +211,19 @@ def is_offered(dataset: Dataset, viewer: ParticipantId, *, now: datetime) -> boo
     return decision.allowed and not expired(dataset.governance, now)
 
 
-def request_catalog(connector: Connector, provider: ParticipantId) -> list[Listing]:
-    """Ask a participant for its catalogue.
+def request_catalog(
+    connector: Connector, provider: ParticipantId, *, filters: Mapping[str, str] | None = None
+) -> list[Listing]:
+    """Ask a participant for its catalogue, page by page.
 
     An entry that we cannot read, or whose offer has terms that this space does
     not know, is left out: nothing could be agreed on it.
+
+    Parameters
+    ----------
+    filters : mapping of str to str, optional
+        Ask only for entries for which all of these hold; keys as in
+        `pages.read_ask`.
 
     Raises
     ------
@@ -156,17 +232,35 @@ def request_catalog(connector: Connector, provider: ParticipantId) -> list[Listi
 
     Discloses
     ---------
-    Who asks.
+    Who asks, and the filter.
     """
-    reply = connector.client.post(provider, CATALOG_PATH, builders.catalog_request())
-    document = _expect(provider, Catalog, reply)
     listings = []
-    for entry in document.get("dataset", []):
-        try:
-            listings.append(_read_entry(provider, entry))
-        except PeerError as error:
-            LOG.warning("an entry of %s is left out: %s", provider, error.detail)
+    for document in _pages(connector, provider, filters or {}):
+        for entry in document.get("dataset", []):
+            try:
+                listings.append(_read_entry(provider, entry))
+            except PeerError as error:
+                LOG.warning("an entry of %s is left out: %s", provider, error.detail)
     return listings
+
+
+def _pages(
+    connector: Connector, provider: ParticipantId, filters: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
+    """Follow the cursors from page to page; none may come twice."""
+    path, seen = CATALOG_PATH, set[str]()
+    while True:
+        reply = connector.client.post(provider, path, builders.catalog_request(filters))
+        document = _expect(provider, Catalog, reply)
+        yield document
+        cursor = document.get(NEXT, "")
+        if not cursor:
+            return
+        is_fresh = isinstance(cursor, str) and cursor not in seen
+        if not is_fresh or not _CURSOR.fullmatch(cursor) or len(seen) >= _MOST_PAGES:
+            raise PeerError("dataspace.bad_answer", peer=provider, retryable=False)
+        seen.add(cursor)
+        path = f"{CATALOG_PATH}?cursor={cursor}"
 
 
 def request_dataset(connector: Connector, provider: ParticipantId, dataset: str) -> Listing:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from consilium.dataspace.machines import TERMINAL
-from consilium.dataspace.ports import Decide, Directory, Transport
-from consilium.dataspace.records import Negotiation, Transfer
+from consilium.dataspace.ports import Decide, Directory, Transport, Verdict
+from consilium.dataspace.records import Negotiation, Process, Transfer
 from consilium.dataspace.settings import DataspaceSettings
 from consilium.dataspace.store import get_process
 from consilium.dataspace.wire.builders import BASE
@@ -18,10 +18,17 @@ from consilium.dataspace.wire.client import Client
 from consilium.dataspace.wire.tokens import ReplayGuard
 from consilium.kernel.clock import Clock
 from consilium.kernel.identifiers import ParticipantId, ProcessId
-from consilium.ledger.database import Database
+from consilium.ledger.database import Database, Transaction
 from consilium.ledger.keys import SigningKey
 
 P = TypeVar("P", bound=Negotiation | Transfer)
+
+Waiting = Callable[[Transaction, Process, Verdict], None]
+"""Told of a process that waits for a person, in the transaction that made it wait."""
+
+
+def _tell_nobody(_tx: Transaction, _process: Process, _verdict: Verdict) -> None:
+    """Let the process wait until somebody looks."""
 
 
 class Bell:
@@ -53,7 +60,7 @@ class Connector:
     """One participant's identity, state, peers and decisions.
 
     `root` is the URL of our protocol root as peers reach it; it is told to
-    them as callback address.
+    them as callback address. `waiting` is called where `decide` says `WAIT`.
     """
 
     me: ParticipantId
@@ -65,6 +72,7 @@ class Connector:
     directory: Directory
     transport: Transport
     decide: Decide
+    waiting: Waiting = _tell_nobody
     settings: DataspaceSettings = field(default_factory=DataspaceSettings)
     seen: ReplayGuard = field(default_factory=ReplayGuard)
     bell: Bell = field(default_factory=Bell)

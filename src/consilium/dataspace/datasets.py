@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from consilium.dataspace.governance import check_governance
+from consilium.dataspace.pages import show_to_recipients
 from consilium.dataspace.policy import policy_of
 from consilium.dataspace.records import Dataset, Terms
 from consilium.dataspace.store import add, find_dataset, list_datasets
@@ -78,6 +79,7 @@ def register_dataset(
     )
     policy = policy_of(terms, offer=dataset.offer)
     add(tx, dataset)
+    show_to_recipients(tx, dataset)
     tx.record("dataset.registered", dataset.id, _registration(dataset))
     tx.record(
         "offer.published",

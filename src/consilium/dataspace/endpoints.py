@@ -15,27 +15,32 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qs, quote, unquote
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from consilium.dataspace import negotiation, transfer
-from consilium.dataspace.catalog import show_catalog, show_dataset
+from consilium.dataspace import negotiation_messages as negotiation
+from consilium.dataspace import transfer_messages as transfer
+from consilium.dataspace.arrivals import CrossedError, get_peers_process
+from consilium.dataspace.catalog import NEXT, PREVIOUS, show_catalog, show_dataset
 from consilium.dataspace.connector import Connector
+from consilium.dataspace.pages import read_ask
 from consilium.dataspace.ports import WireReply, WireRequest
 from consilium.dataspace.records import Negotiation, Process, Role, Transfer
-from consilium.dataspace.steps import get_peers_process
 from consilium.dataspace.wire import builders
+from consilium.dataspace.wire.encoding import pack
 from consilium.dataspace.wire.messages import (
     CatalogRequestMessage,
     ContractAgreementMessage,
     ContractAgreementVerificationMessage,
     ContractNegotiationEventMessage,
     ContractNegotiationTerminationMessage,
+    ContractOfferMessage,
     ContractRequestMessage,
     TransferCompletionMessage,
     TransferRequestMessage,
     TransferStartMessage,
+    TransferSuspensionMessage,
     TransferTerminationMessage,
 )
 from consilium.dataspace.wire.models import read_shape
@@ -64,6 +69,7 @@ class Asked:
     caller: Caller
     pid: str
     document: Document
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ class Route:
     handle: Callable[[Connector, Asked], Document]
     status: int = 200
     base: str = builders.BASE
+    has_query: bool = False
 
     def address(self, pid: str) -> str:
         """Write the path for one pid, as its sender signed it."""
@@ -83,8 +90,11 @@ class Route:
 
     def match(self, request: WireRequest) -> str | None:
         """Return the path's pid (empty if it has none), or None if it is another path."""
+        path, mark, _ = request.path.partition("?")
+        if request.method != self.method or (mark and not self.has_query):
+            return None
         pattern = re.escape(self.base + self.path).replace(r"\{pid\}", "([^/]+)")
-        found = re.fullmatch(pattern, request.path) if request.method == self.method else None
+        found = re.fullmatch(pattern, path)
         if found is None:
             return None
         return unquote(found[1]) if found.groups() else ""
@@ -135,15 +145,37 @@ def dsp_router(connector: Connector) -> APIRouter:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         asked = WireRequest(
             method=request.method,
-            path=f"/{path}",
+            path=f"/{path}" + (f"?{request.url.query}" if request.url.query else ""),
             token=token if scheme.lower() == "bearer" else "",
             body=body,
         )
         reply = answer(connector, asked)
-        headers = {ANSWER_HEADER: reply.token} if reply.token else {}
-        return Response(reply.body, reply.status, headers, media_type="application/json")
+        found, headers = packed(reply, accepted=request.headers.get("Accept-Encoding", ""))
+        return Response(found, reply.status, headers)
 
     return router
+
+
+def packed(reply: WireReply, *, accepted: str) -> tuple[bytes, dict[str, str]]:
+    """Return an answer's body and headers as they travel over HTTP.
+
+    Parameters
+    ----------
+    accepted : str
+        The request's `Accept-Encoding`.
+
+    Discloses
+    ---------
+    Nothing beyond the answer.
+    """
+    body, headers = pack(reply.body, accepted=accepted)
+    headers["Content-Type"] = "application/json"
+    if reply.token:
+        headers[ANSWER_HEADER] = reply.token
+    if reply.links:
+        links = (f'<{address}>; rel="{name}"' for name, address in reply.links.items())
+        headers["Link"] = ", ".join(links)
+    return body, headers
 
 
 def _answer_route(
@@ -157,23 +189,28 @@ def _answer_route(
             raise InputError("dataspace.too_large", limit=connector.settings.largest_body)
         caller = _authenticate(connector, request, route, pid)
         document = _read_document(request)
-        return route.status, route.handle(
-            connector, Asked(caller=caller, pid=pid, document=document)
-        )
+        query = request.path.partition("?")[2]
+        asked = Asked(caller=caller, pid=pid, document=document, query=query)
+        return route.status, route.handle(connector, asked)
     except ConsiliumError as error:
         refusal = error
     except Exception:
         LOG.exception("%s %s could not be handled", request.method, request.path)
         refusal = StateError("dataspace.broken")
     status = _status(refusal)
-    if caller is not None and status < 500 and refusal.family in _IN_EVIDENCE:
+    if (
+        caller is not None
+        and status < 500
+        and status != CrossedError.http_status
+        and refusal.family in _IN_EVIDENCE
+    ):
         _record_refusal(connector, route, caller, refusal, about=pid or _about(document))
     LOG.info("%s %s: %s", request.method, request.path, refusal.public)
     return status, _error_document(route, refusal, document, pid)
 
 
 def _status(refusal: ConsiliumError) -> int:
-    if isinstance(refusal, TokenError):
+    if isinstance(refusal, TokenError | CrossedError):
         return refusal.http_status
     if refusal.code == "dataspace.broken":
         return 500
@@ -182,11 +219,12 @@ def _status(refusal: ConsiliumError) -> int:
 
 def _authenticate(connector: Connector, request: WireRequest, route: Route, pid: str) -> Caller:
     """See who asks; the path is written anew, since a relay may have written it otherwise."""
+    query = request.path.partition("?")[1:]
     return authenticate(
         request.token,
         key_of=connector.directory.key_of,
         audience=connector.me,
-        asked=(request.method, route.address(pid), request.body),
+        asked=(request.method, route.address(pid) + "".join(query), request.body),
         clock=connector.clock,
         seen=connector.seen,
     )
@@ -239,7 +277,14 @@ def _reply(
     token = make_answer(
         connector.key, issuer=connector.me, request=request.token, status=status, body=body
     )
-    return WireReply(status=status, body=body, token=token)
+    return WireReply(status=status, body=body, token=token, links=_links(connector, document))
+
+
+def _links(connector: Connector, document: Document) -> dict[str, str]:
+    """Name the pages beside a page of the catalogue, for readers of other houses."""
+    address = f"{connector.callback}/catalog/request?cursor="
+    names = {"next": NEXT, "previous": PREVIOUS}
+    return {rel: address + document[name] for rel, name in names.items() if name in document}
 
 
 def _state(process: Process) -> Document:
@@ -251,9 +296,20 @@ def _state(process: Process) -> Document:
 
 
 def _catalog(connector: Connector, asked: Asked) -> Document:
-    if read_shape(CatalogRequestMessage, asked.document).filter:
-        raise InputError("dataspace.filter_unsupported")
-    return show_catalog(connector, asked.caller.participant)
+    message = read_shape(CatalogRequestMessage, asked.document)
+    return _show_page(connector, asked, message.filter)
+
+
+def _next_page(connector: Connector, asked: Asked) -> Document:
+    return _show_page(connector, asked, [])
+
+
+def _show_page(connector: Connector, asked: Asked, filters: list[Any]) -> Document:
+    named = parse_qs(asked.query, keep_blank_values=True)
+    if asked.query and (named.keys() != {"cursor"} or len(named["cursor"]) != 1):
+        raise InputError("dataspace.bad_cursor")
+    ask = read_ask(filters, cursor=named["cursor"][0] if asked.query else "")
+    return show_catalog(connector, asked.caller.participant, ask)
 
 
 def _dataset(connector: Connector, asked: Asked) -> Document:
@@ -275,6 +331,30 @@ def _contract_request(connector: Connector, asked: Asked) -> Document:
     policy = asked.document["offer"]
     return _state(
         negotiation.on_contract_request(connector, message, policy=policy, by=asked.caller)
+    )
+
+
+def _counter_request(connector: Connector, asked: Asked) -> Document:
+    message = read_shape(ContractRequestMessage, asked.document)
+    policy = asked.document["offer"]
+    return _state(
+        negotiation.on_counter_request(
+            connector, asked.pid, message, policy=policy, by=asked.caller
+        )
+    )
+
+
+def _contract_offer(connector: Connector, asked: Asked) -> Document:
+    message = read_shape(ContractOfferMessage, asked.document)
+    policy = asked.document["offer"]
+    return _state(negotiation.on_offer(connector, message, policy=policy, by=asked.caller))
+
+
+def _counter_offer(connector: Connector, asked: Asked) -> Document:
+    message = read_shape(ContractOfferMessage, asked.document)
+    policy = asked.document["offer"]
+    return _state(
+        negotiation.on_counter_offer(connector, asked.pid, message, policy=policy, by=asked.caller)
     )
 
 
@@ -316,6 +396,11 @@ def _start(connector: Connector, asked: Asked) -> Document:
     return _state(transfer.on_start(connector, asked.pid, message, by=asked.caller))
 
 
+def _suspension(connector: Connector, asked: Asked) -> Document:
+    message = read_shape(TransferSuspensionMessage, asked.document)
+    return _state(transfer.on_suspension(connector, asked.pid, message, by=asked.caller))
+
+
 def _completion(connector: Connector, asked: Asked) -> Document:
     message = read_shape(TransferCompletionMessage, asked.document)
     return _state(transfer.on_completion(connector, asked.pid, message, by=asked.caller))
@@ -327,10 +412,14 @@ def _end_transfer(connector: Connector, asked: Asked) -> Document:
 
 
 ROUTES = (
-    Route("POST", "/catalog/request", CATALOG_ERROR, _catalog),
+    Route("POST", "/catalog/request", CATALOG_ERROR, _catalog, has_query=True),
+    Route("GET", "/catalog/request", CATALOG_ERROR, _next_page, has_query=True),
     Route("GET", "/catalog/datasets/{pid}", CATALOG_ERROR, _dataset),
     Route("POST", "/negotiations/request", NEGOTIATION_ERROR, _contract_request, 201),
+    Route("POST", "/negotiations/offers", NEGOTIATION_ERROR, _contract_offer, 201),
     Route("GET", "/negotiations/{pid}", NEGOTIATION_ERROR, _get_negotiation),
+    Route("POST", "/negotiations/{pid}/request", NEGOTIATION_ERROR, _counter_request),
+    Route("POST", "/negotiations/{pid}/offers", NEGOTIATION_ERROR, _counter_offer),
     Route("POST", "/negotiations/{pid}/agreement", NEGOTIATION_ERROR, _agreement),
     Route("POST", "/negotiations/{pid}/agreement/verification", NEGOTIATION_ERROR, _verification),
     Route("POST", "/negotiations/{pid}/events", NEGOTIATION_ERROR, _event),
@@ -338,6 +427,7 @@ ROUTES = (
     Route("POST", "/transfers/request", TRANSFER_ERROR, _transfer_request, 201),
     Route("GET", "/transfers/{pid}", TRANSFER_ERROR, _get_transfer),
     Route("POST", "/transfers/{pid}/start", TRANSFER_ERROR, _start),
+    Route("POST", "/transfers/{pid}/suspension", TRANSFER_ERROR, _suspension),
     Route("POST", "/transfers/{pid}/completion", TRANSFER_ERROR, _completion),
     Route("POST", "/transfers/{pid}/termination", TRANSFER_ERROR, _end_transfer),
 )

@@ -13,18 +13,18 @@ from sqlalchemy import Connection
 
 from consilium.dataspace.connector import Connector
 from consilium.dataspace.governance import expired
-from consilium.dataspace.machines import TERMINAL, TERMINATED
+from consilium.dataspace.machines import TERMINAL
 from consilium.dataspace.policy import evaluate
 from consilium.dataspace.records import Agreement, Dataset, Role, Transfer
-from consilium.dataspace.steps import abandon, post, step
+from consilium.dataspace.steps import abandon
 from consilium.dataspace.store import (
     find_agreement,
     find_dataset,
     get_process,
     list_transfers,
 )
+from consilium.dataspace.transfer import end_transfer
 from consilium.dataspace.vocabulary import OPERANDS, TIME
-from consilium.dataspace.wire import builders
 from consilium.kernel.errors import DeniedError
 from consilium.kernel.identifiers import ParticipantId
 
@@ -106,7 +106,4 @@ def _end(connector: Connector, transfer: Transfer) -> Transfer | None:
         if present.state in TERMINAL or refusal is None:
             return None
         reason = f"{refusal.code}: {refusal.public}"[:300]
-        ended = step(tx, present, TERMINATED, connector=connector, code=CODE, reason=reason)
-        message = builders.transfer_termination(CODE, reason)
-        post(tx, ended, "/transfers/{peer}/termination", message, connector=connector)
-        return ended
+        return end_transfer(tx, present, connector, code=CODE, reason=reason)

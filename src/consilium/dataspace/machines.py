@@ -31,6 +31,9 @@ TERMINATED = "TERMINATED"
 
 TERMINAL = frozenset({FINALIZED, COMPLETED, TERMINATED})
 
+_WEIGHT = {TERMINATED: 3, COMPLETED: 2, SUSPENDED: 1}
+"""What ends or pauses is heavier than what goes on."""
+
 
 def _to(*states: str) -> frozenset[str]:
     return frozenset(states)
@@ -96,25 +99,32 @@ def check_step(machine: Machine, now: str, *, sender: Role, to: str) -> None:
         raise StateError("dataspace.bad_step", now=now or "none", wanted=to, sender=sender.value)
 
 
-def has_reached(process: Process, now: str, wanted: str) -> bool:
-    """Tell whether a process in state `now` must have been in state `wanted`.
+def outweighs(one: str, other: str) -> bool:
+    """Tell which of two steps stands when both sides moved a process at once.
 
-    A sender that is unsure whether its message arrived asks for the peer's
-    state and compares. Termination leaves that open, so it counts only for
-    itself.
+    Both sides compare the same two states, so both come to the same answer.
     """
-    if TERMINATED in {now, wanted}:
-        return now == wanted
-    return now in _after(isinstance(process, Negotiation), wanted)
+    return _WEIGHT.get(one, 0) > _WEIGHT.get(other, 0)
+
+
+def is_proof(process: Process, now: str, *, before: str) -> bool:
+    """Tell whether the peer, being in state `now`, must have taken our message.
+
+    That is so if it could not have come there from `before` on its own. A
+    sender that is unsure whether its message arrived asks for the peer's state
+    and compares. In a circle of states (requested and offered, started and
+    suspended) this proves little; there the message's number tells.
+    """
+    return now not in _alone(isinstance(process, Negotiation), process.role.other, before)
 
 
 @cache
-def _after(is_negotiation: bool, start: str) -> frozenset[str]:
-    machine = NEGOTIATION if is_negotiation else TRANSFER
+def _alone(is_negotiation: bool, who: Role, start: str) -> frozenset[str]:
+    """Give the states that a side reaches from `start` without the other."""
+    steps = (NEGOTIATION if is_negotiation else TRANSFER)[who]
     found, open_ends = {start}, [start]
     while open_ends:
-        now = open_ends.pop()
-        new = {to for steps in machine.values() for to in steps.get(now, frozenset())} - found
+        new = steps.get(open_ends.pop(), frozenset()) - found
         found |= new
         open_ends.extend(new)
     return frozenset(found)

@@ -1,48 +1,44 @@
-"""From an offer to an agreement: the verbs of both sides.
+"""From an offer to an agreement: the steps that our side takes.
 
-Consumer: `request_agreement` → `on_agreement` (verifies) → `on_finalized`.
-Provider: `on_contract_request` (agrees) → `on_verification` (finalises).
-Either: `terminate`, `on_termination`. Each is one transaction that holds the
-state, its evidence and the message that tells the peer. Where our side has the
-next step, `decide` is asked; if it waits, a person calls `proceed`.
+A consumer asks (`request_agreement`) or a provider offers (`offer_agreement`).
+Each may answer the other with terms of its own (`counter`), until the provider
+agrees to a request or the consumer accepts an offer. Then the provider agrees,
+the consumer verifies, the provider finalises. Each step is one transaction that
+holds the state, its evidence and the message that tells the peer. What comes
+from the peer stands in `negotiation_messages`. Where our side has the next
+step, `decide` is asked; if it waits, a person calls `proceed` or one of the
+verbs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from consilium.dataspace.agreements import check_agreement, new_agreement
-from consilium.dataspace.catalog import find_offered, request_dataset
+from consilium.dataspace.agreements import new_agreement
+from consilium.dataspace.catalog import check_offer, request_dataset
 from consilium.dataspace.connector import Connector
-from consilium.dataspace.machines import AGREED, FINALIZED, REQUESTED, TERMINATED, VERIFIED
-from consilium.dataspace.policy import (
-    agreement_of,
-    evaluate,
-    is_same_rules,
-    offer_for,
-    terms_of,
+from consilium.dataspace.datasets import get_dataset
+from consilium.dataspace.machines import (
+    ACCEPTED,
+    AGREED,
+    FINALIZED,
+    NONE,
+    OFFERED,
+    REQUESTED,
+    TERMINATED,
+    VERIFIED,
 )
+from consilium.dataspace.policy import agreement_of, evaluate, offer_for, policy_of
 from consilium.dataspace.ports import Action, Question
-from consilium.dataspace.records import Negotiation, Role
-from consilium.dataspace.steps import begin, get_peers_process, post, step
-from consilium.dataspace.store import (
-    add,
-    find_dataset,
-    find_process_of,
-    get_process,
-)
+from consilium.dataspace.records import Negotiation, Role, Terms
+from consilium.dataspace.steps import begin, post, step
+from consilium.dataspace.store import add, find_dataset, get_process, list_history
 from consilium.dataspace.vocabulary import OPERANDS, RECIPIENT, TIME
 from consilium.dataspace.wire import builders
-from consilium.dataspace.wire.messages import (
-    ContractAgreementMessage,
-    ContractNegotiationTerminationMessage,
-    ContractRequestMessage,
-    Pids,
-)
-from consilium.dataspace.wire.tokens import Caller
 from consilium.kernel.clock import write_time
-from consilium.kernel.errors import DeniedError, InputError, NotFoundError, StateError
+from consilium.kernel.errors import NotFoundError, StateError
 from consilium.kernel.identifiers import (
     AgreementId,
     DatasetId,
@@ -55,11 +51,21 @@ from consilium.ledger.database import Transaction
 
 
 def request_agreement(
-    connector: Connector, provider: ParticipantId, *, dataset: DatasetId, offer: OfferId
+    connector: Connector,
+    provider: ParticipantId,
+    *,
+    dataset: DatasetId,
+    offer: OfferId,
+    terms: Terms | None = None,
 ) -> Negotiation:
     """Ask a provider for an agreement on one of its offers, as consumer.
 
     The offer is fetched anew and must allow us to use it now.
+
+    Parameters
+    ----------
+    terms : Terms, optional
+        Ask for these terms instead of the offer's own.
 
     Raises
     ------
@@ -67,6 +73,8 @@ def request_agreement(
         `dataspace.no_dataset`, `dataspace.no_offer`.
     DeniedError
         `dataspace.wrong_recipient`, `dataspace.outside_time` and the other terms.
+    InputError
+        `dataspace.bad_terms`.
     PeerError
         If the provider cannot be reached.
 
@@ -77,171 +85,121 @@ def request_agreement(
     listing = request_dataset(connector, provider, dataset)
     if listing.offer != offer:
         raise NotFoundError("dataspace.no_offer", offer=offer)
-    facts = {RECIPIENT: connector.me, TIME: connector.clock.now()}
-    evaluate(listing.policy, facts, later=OPERANDS.keys() - facts.keys()).require()
-    policy = offer_for(listing.policy, target=listing.dataset)
-    process = _new_negotiation(connector, Role.CONSUMER, provider, policy=policy)
+    wished = listing.policy if terms is None else policy_of(terms, offer=OfferId(new_urn()))
+    _check_use(connector, wished, consumer=connector.me)
+    policy = offer_for(wished, target=listing.dataset)
+    process = new_negotiation(connector, Role.CONSUMER, provider, policy=policy)
     process = replace(process, peer_key=connector.directory.key_of(provider).text)
     message = builders.contract_request(process.pid, offer=policy, callback=connector.callback)
-    with connector.database.write() as tx:
-        begin(tx, process, connector=connector)
-        post(tx, process, "/negotiations/request", message, connector=connector)
-    return process
+    return _open(connector, process, "/negotiations/request", message)
 
 
-def on_contract_request(
-    connector: Connector,
-    message: ContractRequestMessage,
-    *,
-    policy: dict[str, Any],
-    by: Caller,
+def offer_agreement(
+    connector: Connector, consumer: ParticipantId, *, dataset: str, terms: Terms | None = None
 ) -> Negotiation:
-    """Take a request for an agreement, as provider, and decide on it.
-
-    A request that comes again (same consumer, same number) gives the
-    negotiation that it opened.
+    """Offer a participant an agreement on one of our datasets, as provider.
 
     Parameters
     ----------
-    policy : dict
-        The message's offer as it was sent.
-
-    Returns
-    -------
-    Negotiation
-        In the state that the request brought it into; a repeated one as it
-        stands now.
+    dataset : str
+        Identifier or short name.
+    terms : Terms, optional
+        Offer these terms instead of the published ones.
 
     Raises
     ------
     NotFoundError
-        `dataspace.no_dataset`, also if it is not offered to the caller.
+        `dataspace.no_dataset`, `dataspace.unknown_participant`.
     DeniedError
-        `dataspace.unknown_term`.
+        `dataspace.wrong_recipient`, `dataspace.outside_time` if the consumer
+        could not use it.
     InputError
-        `dataspace.bad_message`, `dataspace.bad_terms`, `dataspace.pid_reused`.
+        `dataspace.bad_terms`.
 
     Discloses
     ---------
-    Whether the dataset is offered to the caller.
+    The dataset's identifier and the terms, to the consumer.
     """
-    if not message.callback:
-        raise InputError(
-            "dataspace.bad_message", message="ContractRequestMessage", place="callbackAddress"
-        )
-    with connector.database.write() as tx:
-        known = find_process_of(
-            tx.connection,
-            Negotiation,
-            role=Role.PROVIDER,
-            peer=by.participant,
-            peer_pid=message.consumer_pid,
-        )
-        if known is not None:
-            return _same_request(known, policy)
-        now = connector.clock.now()
-        find_offered(tx.connection, message.offer.target, by.participant, now=now)
-        terms_of(policy)
-        process = replace(
-            _new_negotiation(connector, Role.PROVIDER, by.participant, policy=policy),
-            peer_pid=ProcessId(message.consumer_pid),
-            peer_key=by.key.text,
-            callback=message.callback,
-        )
-        begin(tx, process, connector=connector, by=by)
-        _decide(tx, process, connector)
-    return process
+    with connector.database.read() as connection:
+        found = get_dataset(connection, dataset)
+    offer = found.offer if terms is None else OfferId(new_urn())
+    wished = policy_of(found.terms if terms is None else terms, offer=offer)
+    check_offer(found, wished, consumer, now=connector.clock.now())
+    policy = offer_for(wished, target=found.id)
+    process = new_negotiation(connector, Role.PROVIDER, consumer, policy=policy)
+    key = connector.directory.key_of(consumer).text
+    process = replace(process, state=OFFERED, peer_key=key)
+    message = builders.contract_offer(process.pid, offer=policy, callback=connector.callback)
+    return _open(connector, process, "/negotiations/offers", message)
 
 
-def on_agreement(
-    connector: Connector,
-    pid: str,
-    message: ContractAgreementMessage,
-    *,
-    policy: dict[str, Any],
-    by: Caller,
-) -> Negotiation:
-    """Take the provider's agreement, as consumer, and verify it.
+def counter(connector: Connector, pid: ProcessId, *, terms: Terms) -> Negotiation:
+    """Answer the peer's request or offer with terms of our own.
 
-    If it is not what was asked for, it is refused and the negotiation ended.
+    The terms become an offer with an identifier of its own; what was on the
+    table before stays in the history and in the evidence.
 
     Raises
     ------
+    NotFoundError
+        `dataspace.no_process`.
+    StateError
+        `dataspace.bad_step` if it is not our turn, `dataspace.under_way`.
     DeniedError
-        `dataspace.agreement_differs`, `dataspace.unknown_term`.
-    StateError, NotFoundError, InputError, IntegrityError
-        As `steps.step` and `steps.get_peers_process`.
+        `dataspace.wrong_recipient`, `dataspace.outside_time` if the consumer
+        could not use them.
+    InputError
+        `dataspace.bad_terms`.
 
     Discloses
     ---------
-    Nothing.
+    The terms, to the peer.
     """
-    try:
-        with connector.database.write() as tx:
-            asked = get_peers_process(tx.connection, Negotiation, pid, by=by, pids=_pids(message))
-            process = step(
-                tx,
-                asked,
-                AGREED,
-                connector=connector,
-                by=by,
-                agreement=AgreementId(message.agreement.id),
-                policy=policy,
-            )
-            check_agreement(tx, asked, policy, me=connector.me)
-            add(tx, new_agreement(connector, process, agreed=message.agreement.timestamp))
-            _decide(tx, process, connector)
-    except DeniedError as error:
-        terminate(connector, ProcessId(pid), code=error.code, reason=error.rule)
-        raise
+    wished = policy_of(terms, offer=OfferId(new_urn()))
+    with connector.database.write() as tx:
+        process = get_process(tx.connection, Negotiation, pid)
+        is_provider = process.role is Role.PROVIDER
+        _check_use(connector, wished, consumer=process.peer if is_provider else connector.me)
+        policy = offer_for(wished, target=process.dataset)
+        offer, before = OfferId(policy["@id"]), process.state
+        to = OFFERED if is_provider else REQUESTED
+        process = step(tx, process, to, connector=connector, policy=policy, offer=offer)
+        write = (
+            builders.contract_counter_offer if is_provider else builders.contract_counter_request
+        )
+        path = "/negotiations/{peer}/offers" if is_provider else "/negotiations/{peer}/request"
+        post(tx, process, path, write(policy), connector=connector, before=before)
     return process
 
 
-def on_verification(connector: Connector, pid: str, message: Pids, *, by: Caller) -> Negotiation:
-    """Take the consumer's verification, as provider, and finalise.
+def take(connector: Connector, pid: ProcessId, *, to: str) -> Negotiation:
+    """Bring a negotiation into one certain next state by a person's decision.
+
+    Parameters
+    ----------
+    to : str
+        `ACCEPTED`, `AGREED`, `VERIFIED` or `FINALIZED`.
 
     Raises
     ------
-    StateError, NotFoundError, InputError, IntegrityError
-        As `steps.step` and `steps.get_peers_process`.
+    NotFoundError
+        `dataspace.no_process`.
+    StateError
+        `dataspace.bad_step` if that is not our next step, `dataspace.under_way`.
 
     Discloses
     ---------
-    Nothing.
-    """
-    return _on_step(connector, pid, message, to=VERIFIED, by=by)
-
-
-def on_event(
-    connector: Connector, pid: str, message: Pids, *, event: str, by: Caller
-) -> Negotiation:
-    """Take `FINALIZED` as consumer, or `ACCEPTED` as provider; raises as `on_verification`.
-
-    Discloses
-    ---------
-    Nothing.
-    """
-    return _on_step(connector, pid, message, to=event, by=by)
-
-
-def on_termination(
-    connector: Connector, pid: str, message: ContractNegotiationTerminationMessage, *, by: Caller
-) -> Negotiation:
-    """Take the peer's termination; raises as `on_verification`.
-
-    Discloses
-    ---------
-    Nothing.
+    The step, to the peer.
     """
     with connector.database.write() as tx:
-        process = get_peers_process(tx.connection, Negotiation, pid, by=by, pids=_pids(message))
-        reason = "; ".join(str(item) for item in message.reason)[:300]
-        code = message.code[:80] or "dataspace.peer_terminated"
-        return step(tx, process, TERMINATED, connector=connector, by=by, code=code, reason=reason)
+        process = get_process(tx.connection, Negotiation, pid)
+        if _NEXT.get((process.role, process.state), ("", None))[0] != to:
+            raise _no_step(process, to)
+        return take_next(tx, process, connector)
 
 
 def proceed(connector: Connector, pid: ProcessId) -> Negotiation:
-    """Take our next step by a person's decision: agree, verify or finalise.
+    """Take our next step by a person's decision: accept, agree, verify or finalise.
 
     Raises
     ------
@@ -256,7 +214,7 @@ def proceed(connector: Connector, pid: ProcessId) -> Negotiation:
     """
     with connector.database.write() as tx:
         process = get_process(tx.connection, Negotiation, pid)
-        return _take_next(tx, process, connector)
+        return take_next(tx, process, connector)
 
 
 def terminate(connector: Connector, pid: ProcessId, *, code: str, reason: str) -> Negotiation:
@@ -275,12 +233,13 @@ def terminate(connector: Connector, pid: ProcessId, *, code: str, reason: str) -
     """
     with connector.database.write() as tx:
         process = get_process(tx.connection, Negotiation, pid)
-        return _terminate(tx, process, connector, code=code, reason=reason)
+        return end_negotiation(tx, process, connector, code=code, reason=reason)
 
 
-def _new_negotiation(
+def new_negotiation(
     connector: Connector, role: Role, peer: ParticipantId, *, policy: dict[str, Any]
 ) -> Negotiation:
+    """Write a negotiation that nobody knows of yet, in the state of its first message."""
     now = write_time(connector.clock.now())
     return Negotiation(
         pid=ProcessId(new_urn()),
@@ -301,39 +260,85 @@ def _new_negotiation(
     )
 
 
-def _same_request(known: Negotiation, policy: dict[str, Any]) -> Negotiation:
-    if known.dataset != policy.get("target") or not is_same_rules(known.policy, policy):
-        raise InputError("dataspace.pid_reused", pid=known.peer_pid)
-    return known
+def decide_next(tx: Transaction, process: Negotiation, connector: Connector) -> None:
+    """Ask whether our side takes its next step, and take it in the same transaction.
+
+    Discloses
+    ---------
+    The step, to the peer, if it is taken.
+    """
+    if (process.role, process.state) not in _NEXT:
+        return
+    is_provider = process.role is Role.PROVIDER
+    dataset = find_dataset(tx.connection, process.dataset) if is_provider else None
+    ours = _last_offer(tx, process)
+    now = connector.clock.now()
+    verdict = connector.decide(Question(process=process, dataset=dataset, now=now, ours=ours))
+    if verdict.action is Action.PROCEED:
+        take_next(tx, process, connector)
+    elif verdict.action is Action.REFUSE:
+        end_negotiation(tx, process, connector, code=verdict.code, reason=verdict.reason)
+    else:
+        connector.waiting(tx, process, verdict)
 
 
-def _on_step(connector: Connector, pid: str, message: Pids, *, to: str, by: Caller) -> Negotiation:
-    with connector.database.write() as tx:
-        process = get_peers_process(tx.connection, Negotiation, pid, by=by, pids=_pids(message))
-        process = step(tx, process, to, connector=connector, by=by)
-        _decide(tx, process, connector)
+def take_next(tx: Transaction, process: Negotiation, connector: Connector) -> Negotiation:
+    """Take our next step; raises and discloses as `proceed` does."""
+    _, take_it = _NEXT.get((process.role, process.state), ("", None))
+    if take_it is None:
+        raise _no_step(process, "next")
+    return take_it(tx, process, connector)
+
+
+def end_negotiation(
+    tx: Transaction, process: Negotiation, connector: Connector, *, code: str, reason: str
+) -> Negotiation:
+    """End a negotiation; raises and discloses as `terminate` does."""
+    before = process.state
+    process = step(tx, process, TERMINATED, connector=connector, code=code, reason=reason)
+    message = builders.negotiation_termination(code, reason)
+    path = "/negotiations/{peer}/termination"
+    post(tx, process, path, message, connector=connector, before=before)
     return process
 
 
-def _decide(tx: Transaction, process: Negotiation, connector: Connector) -> None:
-    """Ask whether our side takes its next step, and take it in the same transaction."""
-    is_ours = process.role is Role.PROVIDER
-    dataset = find_dataset(tx.connection, process.dataset) if is_ours else None
-    now = connector.clock.now()
-    verdict = connector.decide(Question(process=process, dataset=dataset, now=now))
-    if verdict.action is Action.PROCEED:
-        _take_next(tx, process, connector)
-    elif verdict.action is Action.REFUSE:
-        _terminate(tx, process, connector, code=verdict.code, reason=verdict.reason)
+def _open(
+    connector: Connector, process: Negotiation, path: str, message: builders.Document
+) -> Negotiation:
+    with connector.database.write() as tx:
+        process = begin(tx, process, connector=connector)
+        post(tx, process, path, message, connector=connector, before=NONE)
+    return process
 
 
-def _take_next(tx: Transaction, process: Negotiation, connector: Connector) -> Negotiation:
-    take = _NEXT.get((process.role, process.state))
-    if take is None:
-        raise StateError(
-            "dataspace.bad_step", now=process.state, wanted="next", sender=process.role.value
-        )
-    return take(tx, process, connector)
+def _check_use(connector: Connector, policy: dict[str, Any], *, consumer: ParticipantId) -> None:
+    """Refuse terms that the consumer could not use now."""
+    facts = {RECIPIENT: consumer, TIME: connector.clock.now()}
+    evaluate(policy, facts, later=OPERANDS.keys() - facts.keys()).require()
+
+
+def _last_offer(tx: Transaction, process: Negotiation) -> dict[str, Any] | None:
+    """Give the last offer of our side in this negotiation."""
+    ours = [
+        moved.policy
+        for moved in list_history(tx.connection, process.pid)
+        if moved.sender is process.role and moved.state in {REQUESTED, OFFERED} and moved.policy
+    ]
+    return ours[-1] if ours else None
+
+
+def _no_step(process: Negotiation, wanted: str) -> StateError:
+    return StateError(
+        "dataspace.bad_step", now=process.state, wanted=wanted, sender=process.role.value
+    )
+
+
+def _accept(tx: Transaction, process: Negotiation, connector: Connector) -> Negotiation:
+    process = step(tx, process, ACCEPTED, connector=connector)
+    message = builders.negotiation_accepted()
+    path = "/negotiations/{peer}/events"
+    post(tx, process, path, message, connector=connector, before=OFFERED)
+    return process
 
 
 def _agree(tx: Transaction, process: Negotiation, connector: Connector) -> Negotiation:
@@ -346,42 +351,38 @@ def _agree(tx: Transaction, process: Negotiation, connector: Connector) -> Negot
         assignee=process.peer,
         timestamp=agreed,
     )
+    before = process.state
     process = step(tx, process, AGREED, connector=connector, agreement=agreement, policy=policy)
     add(tx, new_agreement(connector, process, agreed=agreed))
     message = builders.contract_agreement(policy)
-    post(tx, process, "/negotiations/{peer}/agreement", message, connector=connector)
+    path = "/negotiations/{peer}/agreement"
+    post(tx, process, path, message, connector=connector, before=before)
     return process
 
 
 def _verify(tx: Transaction, process: Negotiation, connector: Connector) -> Negotiation:
     process = step(tx, process, VERIFIED, connector=connector)
     message = builders.agreement_verification()
-    post(tx, process, "/negotiations/{peer}/agreement/verification", message, connector=connector)
+    path = "/negotiations/{peer}/agreement/verification"
+    post(tx, process, path, message, connector=connector, before=AGREED)
     return process
 
 
 def _finalize(tx: Transaction, process: Negotiation, connector: Connector) -> Negotiation:
     process = step(tx, process, FINALIZED, connector=connector)
     message = builders.negotiation_finalized()
-    post(tx, process, "/negotiations/{peer}/events", message, connector=connector)
+    path = "/negotiations/{peer}/events"
+    post(tx, process, path, message, connector=connector, before=VERIFIED)
     return process
 
 
-_NEXT = {
-    (Role.PROVIDER, REQUESTED): _agree,
-    (Role.CONSUMER, AGREED): _verify,
-    (Role.PROVIDER, VERIFIED): _finalize,
+_NEXT: Mapping[
+    tuple[Role, str], tuple[str, Callable[[Transaction, Negotiation, Connector], Negotiation]]
+] = {
+    (Role.PROVIDER, REQUESTED): (AGREED, _agree),
+    (Role.PROVIDER, ACCEPTED): (AGREED, _agree),
+    (Role.PROVIDER, VERIFIED): (FINALIZED, _finalize),
+    (Role.CONSUMER, OFFERED): (ACCEPTED, _accept),
+    (Role.CONSUMER, AGREED): (VERIFIED, _verify),
 }
-
-
-def _terminate(
-    tx: Transaction, process: Negotiation, connector: Connector, *, code: str, reason: str
-) -> Negotiation:
-    process = step(tx, process, TERMINATED, connector=connector, code=code, reason=reason)
-    message = builders.negotiation_termination(code, reason)
-    post(tx, process, "/negotiations/{peer}/termination", message, connector=connector)
-    return process
-
-
-def _pids(message: Pids) -> dict[Role, str]:
-    return {Role.PROVIDER: message.provider_pid, Role.CONSUMER: message.consumer_pid}
+"""The step that leads on towards an agreement, where it is ours."""

@@ -2,14 +2,17 @@
 
 A message is written in the transaction of the state it tells of. Senders take
 the first message of each process in turn and keep it until the peer itself has
-answered, so a crash at any moment costs a repetition and never a message. When
-a peer refuses a message, we ask it for its state: if it is already there, an
-earlier try had arrived.
+answered, so a crash at any moment costs a repetition and never a message. A peer
+of this house knows a repetition by its number and answers it like the first.
+When a peer refuses a message, we ask it for its state: if it is there already,
+or could not have come there without us, an earlier try had arrived.
 
 Plan for each message: (1) send it, signed anew; (2) delivered: take it out;
-(3) no answer: wait, longer each time; (4) refused: compare states, then take it
-out or give the process up; (5) too late: give the process up. A notice belongs
-to no process: whatever its receiver answers under its signature settles it.
+(3) no answer, or not now: wait, longer each time; (4) refused: compare states;
+take the message out, or take the step back and end the process with the peer's
+reason; only a wish to resume is taken back and no more; (5) too late: give the
+process up. A notice belongs to no process: whatever its receiver answers
+under its signature settles it.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from enum import StrEnum
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -27,8 +31,9 @@ from urllib.parse import quote
 from sqlalchemy import Row, delete, func, select, update
 
 from consilium.dataspace.connector import Connector
-from consilium.dataspace.machines import NONE, TERMINATED, has_reached
+from consilium.dataspace.machines import NONE, TERMINATED, is_proof
 from consilium.dataspace.records import Negotiation, Process, Role, Transfer
+from consilium.dataspace.refusals import settle_refusal
 from consilium.dataspace.steps import NOTICE, abandon
 from consilium.dataspace.store import find_process, save
 from consilium.dataspace.tables import OUTBOX
@@ -37,6 +42,7 @@ from consilium.kernel.canonical import digest_json, read_json
 from consilium.kernel.clock import read_time, write_time
 from consilium.kernel.errors import ConsiliumError, PeerError
 from consilium.kernel.identifiers import ParticipantId, ProcessId
+from consilium.ledger.database import Transaction
 
 LOG = logging.getLogger(__name__)
 
@@ -48,14 +54,22 @@ _STATE_PATH = {Negotiation: "/negotiations/{peer}", Transfer: "/transfers/{peer}
 _LATER = frozenset({401, 403, 408, 425, 429})
 """Signed refusals that time can cure: a clock, a member list, a person's look at a key."""
 _IDLE_S = 5.0
+_OPENED = {Role.CONSUMER: "providerPid", Role.PROVIDER: "consumerPid"}
+"""Where the answer to our opening message names the peer's number, by our role."""
+
+
+class _End(StrEnum):
+    """What came of one try."""
+
+    DELIVERED = "delivered"
+    LATER = "later"
+    REFUSED = "refused"
+    OVER = "over"
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What came of one try."""
-
-    delivered: bool
-    retry: bool = False
+    end: _End
     peer_pid: str = ""
     code: str = ""
     reason: str = ""
@@ -158,7 +172,8 @@ class Outbox:
         except ConsiliumError as error:
             LOG.info("%s: %s", process.pid, error.public)
             may_retry = not isinstance(error, PeerError) or error.retryable
-            answer = _Answer(delivered=False, retry=may_retry, code=error.code)
+            end = _End.LATER if may_retry else _End.OVER
+            answer = _Answer(end, code=error.code)
         self._settle(row, answer)
 
     def _deliver_notice(self, row: Row[Any]) -> None:
@@ -179,7 +194,7 @@ class Outbox:
                 return
             tx.after_commit(connector.bell.ring)
             if not settled and read_time(row.deadline) > connector.clock.now():
-                self._postpone(tx, row)
+                self._postpone(tx, row, _Answer(_End.LATER, code=code))
                 return
             tx.execute(delete(OUTBOX).where(OUTBOX.c.id == row.id))
             facts = {"peer": peer, "path": row.path, "message": digest_json(message)}
@@ -190,39 +205,36 @@ class Outbox:
         """Write down what came of a try; whatever changed meanwhile is respected."""
         connector = self._connector
         with connector.database.write() as tx:
-            still = select(OUTBOX.c.id).where(OUTBOX.c.id == row.id)
+            # An identifier may have been given again meanwhile: the message tells.
+            same = (OUTBOX.c.id == row.id) & (OUTBOX.c.message == row.message)
+            still = select(OUTBOX.c.id).where(same)
             process = find_process(tx.connection, _KINDS[row.kind], row.process)
             if process is None or tx.execute(still).first() is None:
                 return
             tx.after_commit(connector.bell.ring)
-            if answer.delivered:
+            if answer.end is _End.DELIVERED:
                 tx.execute(delete(OUTBOX).where(OUTBOX.c.id == row.id))
                 if not process.peer_pid:
                     save(tx, replace(process, peer_pid=ProcessId(answer.peer_pid)))
-            elif not answer.retry:
-                abandon(
-                    tx,
-                    process,
-                    connector=connector,
-                    code=answer.code[:80] or "dataspace.peer_refused",
-                    reason=answer.reason[:300],
+            elif answer.end is _End.REFUSED:
+                settle_refusal(
+                    tx, process, row, connector=connector, code=answer.code, reason=answer.reason
                 )
+            elif answer.end is _End.OVER:
+                code, reason = answer.code or "dataspace.peer_refused", answer.reason
+                abandon(tx, process, connector=connector, code=code[:80], reason=reason[:300])
             elif read_time(row.deadline) <= connector.clock.now():
-                abandon(
-                    tx,
-                    process,
-                    connector=connector,
-                    code="dataspace.gave_up",
-                    reason=answer.code or "no answer",
-                )
+                reason = answer.code or "no answer"
+                abandon(tx, process, connector=connector, code="dataspace.gave_up", reason=reason)
             else:
-                self._postpone(tx, row)
+                self._postpone(tx, row, answer)
 
-    def _postpone(self, tx: Any, row: Row[Any]) -> None:
+    def _postpone(self, tx: Transaction, row: Row[Any], answer: _Answer) -> None:
         settings = self._connector.settings
         wait_s = min(settings.longest_wait_s, settings.first_wait_s * 2 ** min(row.tries, 20))
         due = write_time(self._connector.clock.now() + timedelta(seconds=wait_s))
-        tx.execute(update(OUTBOX).where(OUTBOX.c.id == row.id).values(tries=row.tries + 1, due=due))
+        values = {"tries": row.tries + 1, "due": due, "error": answer.code[:80]}
+        tx.execute(update(OUTBOX).where(OUTBOX.c.id == row.id).values(values))
 
 
 def _try(connector: Connector, row: Row[Any], process: Process) -> _Answer:
@@ -235,25 +247,32 @@ def _try(connector: Connector, row: Row[Any], process: Process) -> _Answer:
         message = with_pids(message, provider=provider, consumer=consumer)
     status, reply = connector.client.post(process.peer, _path(row.path, process), message)
     if 200 <= status < 300:
-        peer_pid = reply.get("providerPid", "") if opens else process.peer_pid
+        peer_pid = reply.get(_OPENED[process.role]) if opens else process.peer_pid
         if not isinstance(peer_pid, str) or not peer_pid:
             raise PeerError("dataspace.bad_answer", peer=process.peer, retryable=False)
-        return _Answer(delivered=True, peer_pid=peer_pid)
+        return _Answer(_End.DELIVERED, peer_pid=peer_pid)
     if status in _LATER or status >= 500:
-        return _Answer(delivered=False, retry=True, code=str(reply.get("code", status)))
-    return _compare(connector, process, row.wanted, reply)
+        return _Answer(_End.LATER, code=str(reply.get("code", status)))
+    return _compare(connector, process, row, reply)
 
 
-def _compare(connector: Connector, process: Process, wanted: str, reply: dict[str, Any]) -> _Answer:
+def _compare(
+    connector: Connector, process: Process, row: Row[Any], reply: dict[str, Any]
+) -> _Answer:
     """Find out whether a refused message had arrived before, by asking for the peer's state."""
     state = _peer_state(connector, process) if process.peer_pid else NONE
-    if state != NONE and has_reached(process, state, wanted):
-        return _Answer(delivered=True, peer_pid=process.peer_pid)
-    if state == TERMINATED:
-        return _Answer(delivered=False, code="dataspace.peer_terminated")
     reasons = reply.get("reason")
     reason = "; ".join(str(item) for item in reasons) if isinstance(reasons, list) else ""
-    return _Answer(delivered=False, code=str(reply.get("code", "")), reason=reason)
+    code = str(reply.get("code", ""))
+    if state == NONE:
+        return _Answer(_End.OVER, code=code, reason=reason)
+    if state == row.wanted:
+        return _Answer(_End.DELIVERED, peer_pid=process.peer_pid)
+    if state == TERMINATED:
+        return _Answer(_End.OVER, code="dataspace.peer_terminated")
+    if is_proof(process, state, before=row.before):
+        return _Answer(_End.DELIVERED, peer_pid=process.peer_pid)
+    return _Answer(_End.REFUSED, code=code, reason=reason)
 
 
 def _peer_state(connector: Connector, process: Process) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from consilium.dataspace.records import Dataset, Process
 from consilium.kernel.identifiers import ParticipantId
@@ -14,7 +15,7 @@ from consilium.ledger.keys import PublicKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireRequest:
-    """One protocol request. `path` is relative to the receiver's protocol root.
+    """One protocol request. `path`, with its query, is relative to the receiver's protocol root.
 
     `token` is the sender's signature over method, path and body; it travels as
     `Authorization: Bearer <token>` and is empty only for the version endpoint.
@@ -28,11 +29,16 @@ class WireRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireReply:
-    """One answer. `token` is the answerer's signature; it travels as `Consilium-Answer`."""
+    """One answer. `token` is the answerer's signature; it travels as `Consilium-Answer`.
+
+    `links` are relations and addresses that travel as `Link`; they are for
+    readers of other houses, since nothing signs them.
+    """
 
     status: int
     body: bytes
     token: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 class Transport(Protocol):
@@ -75,17 +81,20 @@ class Action(StrEnum):
 class Question:
     """A process in a state where our side may take the next step.
 
-    `dataset` is ours (as provider), else None.
+    A transfer that is suspended is asked about when the peer wishes to resume
+    what we have suspended. `dataset` is ours (as provider), else None; `ours` is
+    the last offer that our side made in this negotiation, None if it made none.
     """
 
     process: Process
     dataset: Dataset | None
     now: datetime
+    ours: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The answer to a question; a refusal says by which code, and why."""
+    """The answer to a question; a refusal or a wait says by which code, and why."""
 
     action: Action
     code: str = ""

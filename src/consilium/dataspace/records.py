@@ -84,6 +84,7 @@ class Negotiation:
     once there is one. `peer_key` is the
     peer's public key at first contact; it does not change. `agreement` is empty
     until the provider has agreed; `code` and `reason` say why it was terminated.
+    `sent` and `taken` number our messages and those of the peer that counted.
     """
 
     pid: ProcessId
@@ -101,6 +102,8 @@ class Negotiation:
     reason: str
     created: str
     updated: str
+    sent: int = 0
+    taken: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +135,8 @@ class Transfer:
     """One transfer process: one study on one dataset under one agreement.
 
     `signed_study` is the lead's signed statement as it was sent, `study_digest`
-    the digest of its payload. `data_address` names the aggregator.
+    the digest of its payload. `data_address` names the aggregator. `holder` is
+    who has suspended it, empty if it is not suspended.
     """
 
     pid: ProcessId
@@ -149,6 +153,42 @@ class Transfer:
     reason: str
     created: str
     updated: str
+    sent: int = 0
+    taken: int = 0
+    holder: str = ""
+    callback: str = ""
 
 
 Process = Negotiation | Transfer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """One step in a process's history: who brought it into which state, and with which offer.
+
+    `policy` is the offer or agreement that the step carried; None if it carried
+    none. `code` and `reason` say why, where the step says so.
+    """
+
+    state: str
+    sender: Role
+    policy: dict[str, Any] | None
+    code: str
+    reason: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undelivered:
+    """A message that still waits to reach the peer, and why.
+
+    `error` is what the last try met, empty before the first; `due` is when it is
+    tried next, `deadline` when the process is given up.
+    """
+
+    path: str
+    wanted: str
+    tries: int
+    error: str
+    due: str
+    deadline: str

@@ -14,7 +14,7 @@ had to change its key must still be able to stop what it agreed to before.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -22,10 +22,11 @@ from sqlalchemy import Connection, insert, select
 from consilium.dataspace.connector import Connector
 from consilium.dataspace.machines import FINALIZED, TERMINAL, TERMINATED
 from consilium.dataspace.records import Agreement, Role, Transfer
-from consilium.dataspace.steps import post, post_notice, step
+from consilium.dataspace.revoked import REVOKED, Revocation, find_revocation
+from consilium.dataspace.steps import post_notice, step
 from consilium.dataspace.store import find_agreement, list_transfers
 from consilium.dataspace.tables import OUTBOX, REVOCATIONS
-from consilium.dataspace.wire import builders
+from consilium.dataspace.transfer import end_transfer
 from consilium.dataspace.wire.tokens import Caller
 from consilium.kernel.canonical import Json
 from consilium.kernel.clock import read_time, write_time
@@ -38,32 +39,25 @@ KIND = "revocation"
 """Kind of the statement by which a party ends an agreement."""
 CODE = "consilium:revoked"
 """Code of the termination of every transfer that a revocation ends."""
-REVOKED = "REVOKED"
-"""How a revoked agreement is shown; the protocol itself knows no such state."""
 BASE = "/consilium/1"
 PATH = "/revocations"
 LONGEST_REASON = 300
 
+__all__ = [
+    "BASE",
+    "CODE",
+    "KIND",
+    "PATH",
+    "REVOKED",
+    "Revocation",
+    "answer_revocation",
+    "find_revocation",
+    "is_told",
+    "on_revocation",
+    "revoke",
+]
+
 _FIELDS = ("agreement", "by", "reason", "time")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Revocation:
-    """The end of an agreement, seen from the side that we have in it.
-
-    `by` is the participant that ended it and `time` when it says that it did;
-    `person` is who asked for it here, empty for the counterpart's. `statement`
-    is the revoker's signed statement, `learned` when we wrote it down.
-    """
-
-    agreement: AgreementId
-    role: Role
-    by: ParticipantId
-    person: str
-    reason: str
-    time: str
-    statement: str
-    learned: str
 
 
 def revoke(
@@ -122,7 +116,7 @@ def revoke(
             # 3. Mark, end.
             _mark(tx, mark, connector=connector)
             for transfer in _list_live(tx.connection, mark):
-                _terminate(tx, transfer, mark, connector)
+                end_transfer(tx, transfer, connector, code=CODE, reason=mark.reason)
             # 4. Tell the counterpart, unless that is us.
             if _counterpart(agreed) != connector.me:
                 _tell(tx, agreed, mark, connector)
@@ -180,62 +174,6 @@ def answer_revocation(mark: Revocation) -> dict[str, Any]:
     Agreement, revoker and time, to a party of the agreement.
     """
     return {"agreement": mark.agreement, "state": REVOKED, "by": mark.by, "time": mark.time}
-
-
-def find_revocation(
-    connection: Connection, agreement: AgreementId | str, *, role: Role = Role.PROVIDER
-) -> Revocation | None:
-    """Look whether an agreement that we made in this role is revoked, by whichever side.
-
-    Discloses
-    ---------
-    Nothing.
-    """
-    query = select(REVOCATIONS).where(
-        REVOCATIONS.c.agreement == agreement, REVOCATIONS.c.role == role.value
-    )
-    row = connection.execute(query).mappings().first()
-    return None if row is None else Revocation(**{**row, "role": Role(row["role"])})
-
-
-def list_revocations(connection: Connection, *, role: Role) -> list[Revocation]:
-    """List the revoked agreements that we made in this role, the oldest first.
-
-    Discloses
-    ---------
-    Nothing.
-    """
-    query = (
-        select(REVOCATIONS)
-        .where(REVOCATIONS.c.role == role.value)
-        .order_by(REVOCATIONS.c.learned, REVOCATIONS.c.agreement)
-    )
-    rows = connection.execute(query).mappings()
-    return [Revocation(**{**row, "role": role}) for row in rows]
-
-
-def check_not_revoked(connection: Connection, agreed: Agreement) -> None:
-    """Return if nobody has revoked an agreement.
-
-    Raises
-    ------
-    StateError
-        `dataspace.agreement_revoked`.
-
-    Discloses
-    ---------
-    Nothing by itself; the refusal tells a party of the agreement who revoked it, and when.
-    """
-    mark = find_revocation(connection, agreed.id, role=agreed.role)
-    if mark is not None:
-        raise StateError(
-            "dataspace.agreement_revoked",
-            agreement=agreed.id,
-            by=mark.by,
-            time=mark.time,
-            now=REVOKED,
-            wanted=FINALIZED,
-        )
 
 
 def is_told(connection: Connection, mark: Revocation) -> bool:
@@ -339,12 +277,6 @@ def _mark(tx: Transaction, mark: Revocation, *, connector: Connector) -> None:
 def _list_live(connection: Connection, mark: Revocation) -> list[Transfer]:
     found = list_transfers(connection, agreement=mark.agreement, role=mark.role)
     return [transfer for transfer in found if transfer.state not in TERMINAL]
-
-
-def _terminate(tx: Transaction, transfer: Transfer, mark: Revocation, connector: Connector) -> None:
-    ended = step(tx, transfer, TERMINATED, connector=connector, code=CODE, reason=mark.reason)
-    message = builders.transfer_termination(CODE, mark.reason)
-    post(tx, ended, "/transfers/{peer}/termination", message, connector=connector)
 
 
 def _tell(tx: Transaction, agreed: Agreement, mark: Revocation, connector: Connector) -> None:

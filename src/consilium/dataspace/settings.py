@@ -13,8 +13,9 @@ class DataspaceSettings:
     is given up, `notice_patience_s` the same for a notice that belongs to no
     process; the waits between tries grow from `first_wait_s` to
     `longest_wait_s`. `senders` messages travel at once, one for each process.
-    `largest_body` is in bytes. A count below `smallest_count` is not shown in
-    the catalogue unless the data are public.
+    `largest_body` is in bytes. A page of the catalogue holds at most
+    `page_entries` datasets and, beyond its first, `page_bytes`. A count below
+    `smallest_count` is not shown in the catalogue unless the data are public.
     """
 
     patience_s: float = 3600.0
@@ -24,3 +25,5 @@ class DataspaceSettings:
     senders: int = 8
     largest_body: int = 1 << 20
     smallest_count: int = 10
+    page_entries: int = 50
+    page_bytes: int = 1 << 18

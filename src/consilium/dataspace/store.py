@@ -15,13 +15,22 @@ from sqlalchemy import Connection, Row, Select, Table, insert, select, update
 from consilium.dataspace.records import (
     Agreement,
     Dataset,
+    Moved,
     Negotiation,
     Process,
     Role,
     Terms,
     Transfer,
+    Undelivered,
 )
-from consilium.dataspace.tables import AGREEMENTS, DATASETS, NEGOTIATIONS, TRANSFERS
+from consilium.dataspace.tables import (
+    AGREEMENTS,
+    DATASETS,
+    HISTORY,
+    NEGOTIATIONS,
+    OUTBOX,
+    TRANSFERS,
+)
 from consilium.kernel.canonical import canonical_bytes, read_json
 from consilium.kernel.errors import NotFoundError
 from consilium.kernel.identifiers import AgreementId, ParticipantId, ProcessId, StudyId
@@ -62,6 +71,11 @@ def list_datasets(connection: Connection, *, limit: int = 1000) -> list[Dataset]
     return [_read(Dataset, row) for row in connection.execute(query)]
 
 
+def read_datasets(connection: Connection, query: Select[Any]) -> list[Dataset]:
+    """Read the datasets that a query on their table selects."""
+    return [_read(Dataset, row) for row in connection.execute(query)]
+
+
 def find_process(connection: Connection, kind: type[P], pid: str) -> P | None:
     """Look for a negotiation or transfer by our own number for it."""
     table = _TABLES[kind]
@@ -86,6 +100,27 @@ def list_processes(
     if role is not None:
         query = query.where(table.c.role == role.value)
     return [_read(kind, row) for row in connection.execute(query)]
+
+
+def add_moved(tx: Transaction, pid: ProcessId, moved: Moved) -> None:
+    """Write one step into a process's history."""
+    policy = "" if moved.policy is None else canonical_bytes(moved.policy).decode("utf-8")
+    row = asdict(moved) | {"process": pid, "policy": policy, "sender": moved.sender.value}
+    tx.execute(insert(HISTORY).values(row))
+
+
+def list_history(connection: Connection, pid: ProcessId) -> list[Moved]:
+    """List the steps of a process, oldest first."""
+    query = select(HISTORY).where(HISTORY.c.process == pid).order_by(HISTORY.c.id)
+    return [_read_moved(row) for row in connection.execute(query)]
+
+
+def list_undelivered(connection: Connection, pid: ProcessId) -> list[Undelivered]:
+    """List the messages of a process that have not reached the peer, in order."""
+    query = select(OUTBOX).where(OUTBOX.c.process == pid).order_by(OUTBOX.c.id)
+    names = [entry.name for entry in fields(Undelivered)]
+    rows = connection.execute(query)
+    return [Undelivered(**{name: getattr(row, name) for name in names}) for row in rows]
 
 
 def find_agreement(
@@ -191,6 +226,12 @@ def _read(kind: type[R], row: Row[Any]) -> R:
     if "terms" in values:
         values["terms"] = _read_terms(values["terms"])
     return kind(**values)
+
+
+def _read_moved(row: Row[Any]) -> Moved:
+    values = {entry.name: getattr(row, entry.name) for entry in fields(Moved)}
+    values["policy"] = read_json(row.policy) if row.policy else None
+    return Moved(**(values | {"sender": Role(row.sender)}))
 
 
 def _read_terms(record: dict[str, Any]) -> Terms:

@@ -44,6 +44,8 @@ NEGOTIATIONS = Table(
     Column("reason", Text, nullable=False),
     Column("created", Text, nullable=False),
     Column("updated", Text, nullable=False),
+    Column("sent", Integer, nullable=False, server_default="0"),
+    Column("taken", Integer, nullable=False, server_default="0"),
     Index("ix_negotiations_peer_peer_pid", "peer", "peer_pid"),
 )
 
@@ -82,6 +84,10 @@ TRANSFERS = Table(
     Column("reason", Text, nullable=False),
     Column("created", Text, nullable=False),
     Column("updated", Text, nullable=False),
+    Column("sent", Integer, nullable=False, server_default="0"),
+    Column("taken", Integer, nullable=False, server_default="0"),
+    Column("holder", Text, nullable=False, server_default=""),
+    Column("callback", Text, nullable=False, server_default=""),
     Index("ix_transfers_peer_peer_pid", "peer", "peer_pid"),
     Index("uq_transfers_agreement_study_role", "agreement", "study", "role", unique=True),
 )
@@ -99,9 +105,49 @@ OUTBOX = Table(
     Column("tries", Integer, nullable=False),
     Column("due", Text, nullable=False),
     Column("deadline", Text, nullable=False),
+    Column("number", Integer, nullable=False, server_default="0"),
+    Column("before", Text, nullable=False, server_default=""),
+    Column("error", Text, nullable=False, server_default=""),
     Index("ix_dataspace_outbox_process_id", "process", "id"),
+    Index("ix_dataspace_outbox_due", "due"),
 )
-"""Messages that were decided on and are not delivered yet; one queue for each process."""
+"""Messages that were decided on and are not delivered yet; one queue for each process.
+
+`before` is the state that the message leads out of, `wanted` the one it leads into.
+"""
+
+HISTORY = Table(
+    "dataspace_history",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("process", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Index("ix_dataspace_history_process_id", "process", "id"),
+)
+"""Every step of every process, for people; the proof of each stands in the evidence."""
+
+SHOWN = Table(
+    "dataset_shown",
+    METADATA,
+    Column("recipient", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("until", Text, nullable=False),
+    Column("public", Boolean, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("purposes", Text, nullable=False),
+    PrimaryKeyConstraint("recipient", "name", name="pk_dataset_shown"),
+    Index("ix_dataset_shown_dataset", "dataset"),
+)
+"""Who may see which dataset until when, and what a catalogue's filter asks: made from the offers.
+
+It only finds a page of candidates quickly; the offer itself decides.
+"""
 
 REVOCATIONS = Table(
     "revocations",

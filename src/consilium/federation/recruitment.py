@@ -17,7 +17,7 @@ from consilium.dataspace.connector import Connector
 from consilium.dataspace.machines import FINALIZED, STARTED, TERMINAL
 from consilium.dataspace.negotiation import request_agreement
 from consilium.dataspace.records import Agreement, Negotiation, Role, Transfer
-from consilium.dataspace.revocation import find_revocation
+from consilium.dataspace.revoked import find_revocation
 from consilium.dataspace.store import find_transfer, get_agreement, list_agreements
 from consilium.dataspace.transfer import complete, request_transfer, terminate
 from consilium.federation.proposal import Wish
@@ -79,7 +79,8 @@ def find_listing(connector: Connector, wish: Wish, *, offer: str = "") -> Listin
     ---------
     Who asks.
     """
-    for listing in request_catalog(connector, wish.participant):
+    filters = {"name": wish.dataset}
+    for listing in request_catalog(connector, wish.participant, filters=filters):
         if wish.dataset in {listing.name, listing.dataset}:
             if offer not in {"", listing.offer}:
                 raise NotFoundError("dataspace.no_offer", offer=offer[:200])

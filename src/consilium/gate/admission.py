@@ -18,7 +18,7 @@ from consilium.dataspace.expiry import check_time
 from consilium.dataspace.machines import FINALIZED, STARTED
 from consilium.dataspace.policy import evaluate
 from consilium.dataspace.records import Agreement, Dataset
-from consilium.dataspace.revocation import find_revocation
+from consilium.dataspace.revoked import find_revocation
 from consilium.dataspace.store import find_agreement, find_dataset, find_transfer
 from consilium.gate.budgets import spent_rounds
 from consilium.gate.fit import check_fit

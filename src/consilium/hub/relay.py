@@ -33,8 +33,8 @@ MOST_AT_ONCE = 16
 """Messages that one poll takes along."""
 OPEN_PATHS = frozenset({"/.well-known/dspace-version"})
 """What the protocol wants to be asked without a token."""
-REQUEST_HEADERS = frozenset({"authorization", "content-type", "accept"})
-ANSWER_HEADERS = frozenset({"content-type", "consilium-answer", "link"})
+REQUEST_HEADERS = frozenset({"authorization", "content-type", "accept", "accept-encoding"})
+ANSWER_HEADERS = frozenset({"content-type", "content-encoding", "vary", "consilium-answer", "link"})
 """Headers that pass; all others end here."""
 
 _FORBIDDEN = ("..", "//", "\\", "%2e", "%2f", "%5c")

@@ -36,6 +36,8 @@ from consilium.node.link import HubLink
 from consilium.node.marking import list_marks
 from consilium.node.members import members_router
 from consilium.node.membership import Membership
+from consilium.node.persons_api import persons_router
+from consilium.node.reception import Reception
 from consilium.node.registration import Registrar, Registration
 from consilium.node.tasks import Tasks
 
@@ -52,6 +54,7 @@ class Rooms:
     registrar: Registrar
     leading: Leading
     tasks: Tasks
+    reception: Reception
 
 
 class AgreementWish(BaseModel):
@@ -77,6 +80,7 @@ def make_app(rooms: Rooms) -> FastAPI:
     report_errors(app)
     _add_status(app, rooms)
     app.include_router(members_router(rooms.directory))
+    app.include_router(persons_router(rooms.reception, rooms.connector))
     _add_datasets(app, rooms)
     _add_agreements(app, rooms)
     _add_studies(app, rooms)

@@ -21,8 +21,9 @@ from typing import Any
 
 import httpx
 
+from consilium.dataspace.endpoints import packed
 from consilium.dataspace.ports import WireReply, WireRequest
-from consilium.dataspace.wire.transports import ANSWER_HEADER, HttpTransport, LocalTransport
+from consilium.dataspace.wire.transports import HttpTransport, LocalTransport
 from consilium.kernel.canonical import Json, canonical_bytes
 from consilium.kernel.clock import Clock
 from consilium.kernel.errors import ConsiliumError, NotFoundError, PeerError
@@ -224,7 +225,8 @@ class HubLink:
             name, request = _read_message(message)
             loop = asyncio.get_running_loop()
             reply = await loop.run_in_executor(self._handlers, self._reply, request)
-            await self._call(client, f"/relay/answers/{name}", _write_reply(reply))
+            answer = _write_reply(reply, accepted=_accepted(message))
+            await self._call(client, f"/relay/answers/{name}", answer)
         except NotFoundError:
             _LOG.info("an answer came too late for the relay")
         except ConsiliumError as error:
@@ -312,9 +314,12 @@ def _read_message(message: Any) -> tuple[str, WireRequest]:
         raise PeerError("link.bad_message") from error
 
 
-def _write_reply(reply: WireReply) -> dict[str, Json]:
-    headers = {"content-type": "application/json"}
-    if reply.token:
-        headers[ANSWER_HEADER.lower()] = reply.token
-    body = base64.b64encode(reply.body).decode("ascii")
-    return {"status": reply.status, "headers": headers, "body": body}
+def _accepted(message: Any) -> str:
+    """Return how the sender would have its answer packed."""
+    return str(message["headers"].get("accept-encoding", ""))
+
+
+def _write_reply(reply: WireReply, *, accepted: str) -> dict[str, Json]:
+    found, headers = packed(reply, accepted=accepted)
+    body = base64.b64encode(found).decode("ascii")
+    return {"status": reply.status, "headers": dict(headers), "body": body}

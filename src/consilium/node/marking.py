@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from consilium.dataspace.connector import Connector
 from consilium.dataspace.records import Role
-from consilium.dataspace.revocation import Revocation, list_revocations
+from consilium.dataspace.revoked import Revocation, list_revocations
 from consilium.kernel.identifiers import AgreementId, StudyId
 from consilium.ledger.files import write_atomic
 from consilium.ledger.tables import METADATA

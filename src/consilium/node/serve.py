@@ -10,7 +10,6 @@ from pathlib import Path
 
 from consilium.dataspace.caution import AfterRevocation
 from consilium.dataspace.connector import Connector
-from consilium.dataspace.decisions import PolicyDecide
 from consilium.dataspace.endpoints import answer
 from consilium.dataspace.outbox import Outbox
 from consilium.dataspace.ports import WireReply, WireRequest
@@ -32,10 +31,13 @@ from consilium.node.hub_client import Caller, HubClient
 from consilium.node.leading import Leading, Office
 from consilium.node.link import HubLink, make_transport
 from consilium.node.membership import KEYS, KeyFolder, Membership, load_membership
+from consilium.node.reception import Reception
 from consilium.node.registration import Registrar
 from consilium.node.renewal import Renewal
-from consilium.node.settings import NodeSettings, load_node_settings
+from consilium.node.settings import NodeSettings, load_approval_settings, load_node_settings
 from consilium.node.tasks import Tasks
+from consilium.node.waiting import PersonsDecide, Waiting
+from consilium.persons.settings import ApprovalSettings
 
 LOG = logging.getLogger("consilium.node")
 
@@ -47,6 +49,7 @@ class Ground:
     home: Path
     membership: Membership
     settings: NodeSettings
+    approvals: ApprovalSettings
     keys: KeyFolder
     key: SigningKey
     clock: Clock
@@ -106,6 +109,7 @@ def _lay_ground(
         home=home,
         membership=membership,
         settings=settings,
+        approvals=load_approval_settings(home, environment=os.environ),
         keys=keys,
         key=key,
         clock=clock,
@@ -140,7 +144,8 @@ def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDir
         clock=ground.clock,
         directory=directory,
         transport=transport,
-        decide=AfterRevocation(PolicyDecide(), ground.database),
+        decide=AfterRevocation(PersonsDecide(ground.approvals), ground.database),
+        waiting=Waiting(settings=ground.approvals, clock=ground.clock),
     )
     outbox = Outbox(connector)
     outbox.start()
@@ -207,6 +212,12 @@ def _build(
         registrar=registrar,
         leading=Leading(office),
         tasks=Tasks(),
+        reception=Reception(
+            database=ground.database,
+            clock=ground.clock,
+            settings=ground.approvals,
+            models=home / "models",
+        ),
     )
 
 

@@ -1,24 +1,30 @@
-"""The node's own settings: the section `[node]` of `node.toml`, then the environment.
+"""The node's own settings: its sections of `node.toml`, then the environment.
 
-Each key may be overridden by `CONSILIUM__NODE__<KEY>`. Unknown keys and
+Each key may be overridden by `CONSILIUM__<SECTION>__<KEY>`. Unknown keys and
 impossible values stop the start.
 """
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from consilium.kernel.errors import InputError
 from consilium.kernel.tables import Fault, Section, Slip
 from consilium.node.membership import FILE
+from consilium.persons.settings import RULES, ApprovalSettings
 
 SECTION = "node"
-_PREFIX = "CONSILIUM__NODE__"
+APPROVALS = "approvals"
 _LEAST_CASES = 5
+_MOST_HOURS = 24 * 366
+_MOST_DAYS = 366
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,33 +47,64 @@ class NodeSettings:
 
 
 def load_node_settings(home: Path, *, environment: Mapping[str, str]) -> NodeSettings:
-    """Read the settings.
+    """Read the section `[node]`.
 
     Raises
     ------
     InputError
         `node.unknown_setting`, `node.bad_setting`; both name source and key.
     """
-    path = home / FILE
+    return _load(home, SECTION, environment, usual=NodeSettings(), read=_read_node)
+
+
+def load_approval_settings(home: Path, *, environment: Mapping[str, str]) -> ApprovalSettings:
+    """Read the section `[approvals]`; raises as `load_node_settings` does."""
+    return _load(home, APPROVALS, environment, usual=ApprovalSettings(), read=_read_approvals)
+
+
+def _load(
+    home: Path,
+    name: str,
+    environment: Mapping[str, str],
+    *,
+    usual: S,
+    read: Callable[[Section, S], S],
+) -> S:
+    """Read one section from every layer; what a layer leaves out stays as it was before."""
+    path, prefix = home / FILE, f"CONSILIUM__{name.upper()}__"
     layers = {str(path): tomllib.loads(path.read_text(encoding="utf-8"))}
-    for name, value in environment.items():
-        if name.startswith(_PREFIX):
-            layers[name] = {SECTION: {name.removeprefix(_PREFIX).lower(): value}}
-    settings = NodeSettings()
-    # What a layer leaves out stays as the layers before it have set it.
+    for variable, value in environment.items():
+        if variable.startswith(prefix):
+            layers[variable] = {name: {variable.removeprefix(prefix).lower(): value}}
+    settings = usual
     for source, values in layers.items():
-        table = Section(values, refuse=partial(_refuse, source)).section(SECTION, optional=True)
-        settings = NodeSettings(
-            database=table.text("database", default=settings.database),
-            min_cases=table.whole(
-                "min_cases", low=_LEAST_CASES, default=settings.min_cases, digits=True
-            ),
-            members_s=table.whole(
-                "members_s", low=1, high=60, default=settings.members_s, digits=True
-            ),
-        )
+        table = Section(values, refuse=partial(_refuse, source)).section(name, optional=True)
+        settings = read(table, settings)
         table.end()
     return settings
+
+
+def _read_node(table: Section, before: NodeSettings) -> NodeSettings:
+    return NodeSettings(
+        database=table.text("database", default=before.database),
+        min_cases=table.whole("min_cases", low=_LEAST_CASES, default=before.min_cases, digits=True),
+        members_s=table.whole("members_s", low=1, high=60, default=before.members_s, digits=True),
+    )
+
+
+def _read_approvals(table: Section, before: ApprovalSettings) -> ApprovalSettings:
+    rules = tuple(RULES)
+    return ApprovalSettings(
+        agreements=table.choice("agreements", rules, default=before.agreements),
+        studies=table.choice("studies", rules, default=before.studies),
+        exports=table.choice("exports", rules, default=before.exports),
+        due_hours=table.whole(
+            "due_hours", low=1, high=_MOST_HOURS, default=before.due_hours, digits=True
+        ),
+        release_days=table.whole(
+            "release_days", low=1, high=_MOST_DAYS, default=before.release_days, digits=True
+        ),
+    )
 
 
 def _refuse(source: str, slip: Slip) -> InputError:

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from consilium.kernel.errors import NotFoundError, StateError, texts
 from consilium.ledger.verification import Verdict
+from consilium.space.persons import Approvals, Models, Persons, Queue
 from consilium.space.proof import verify_home
 from consilium.space.record import ResultRecord
 from consilium.space.schemas import read_schema_text
@@ -60,6 +61,10 @@ class Client:
         self.agreements = Agreements(wire)
         self.studies = Studies(wire)
         self.evidence = Evidence(wire)
+        self.persons = Persons(wire)
+        self.queue = Queue(wire)
+        self.approvals = Approvals(wire)
+        self.models = Models(wire)
 
     def __enter__(self) -> Self:
         return self

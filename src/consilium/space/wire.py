@@ -20,6 +20,8 @@ ANSWER_TIMEOUT_S = 60.0
 """A catalogue or an agreement asks other hospitals first, so answers may take a while."""
 POLL_S = 0.1
 
+Speaker = tuple[str, str]
+"""A person's name and password."""
 Progress = Callable[[Mapping[str, Any]], None]
 """Called with each report of a running task."""
 
@@ -63,9 +65,15 @@ class Wire:
         """
         return self._ask("GET", path, params=query)
 
-    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Send a record and return the answer; raises as `get` does."""
-        return self._ask("POST", path, json=dict(body or {}))
+    def post(
+        self, path: str, body: Mapping[str, Any] | None = None, *, speaker: Speaker | None = None
+    ) -> Any:
+        """Send a record and return the answer; raises as `get` does.
+
+        `speaker` is who acts: name and password, where a person must.
+        """
+        auth = None if speaker is None else httpx.BasicAuth(*speaker)
+        return self._ask("POST", path, json=dict(body or {}), auth=auth)
 
     def wait_task(self, task: str, *, progress: Progress | None = None) -> Any:
         """Wait for a task of the node and return its result.

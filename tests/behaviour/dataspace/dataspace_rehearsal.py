@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from consilium.dataspace.connector import Connector
+from consilium.dataspace.connector import Connector, Waiting
 from consilium.dataspace.datasets import Dataset, register_dataset
 from consilium.dataspace.decisions import PolicyDecide
 from consilium.dataspace.directory import HeldDirectory
@@ -125,6 +125,7 @@ class Hospital:
     space: Space
     decide: Decide = field(default_factory=PolicyDecide)
     settings: DataspaceSettings = field(default_factory=DataspaceSettings)
+    waiting: Waiting = field(default=lambda _tx, _process, _verdict: None)
     database: Database = field(init=False)
     connector: Connector = field(init=False)
     outbox: Outbox = field(init=False)
@@ -152,6 +153,7 @@ class Hospital:
             directory=HeldDirectory(self.space.keys),
             transport=self.transport,
             decide=self.decide,
+            waiting=self.waiting,
             settings=self.settings,
         )
         self.outbox = Outbox(self.connector)

@@ -20,8 +20,11 @@ from consilium.ledger.files import BlobStore
 from consilium.node.app import Rooms, make_app
 from consilium.node.directory import Entry
 from consilium.node.membership import EngineAddress, Membership
+from consilium.node.reception import Reception
 from consilium.node.registration import Registrar
 from consilium.node.tasks import Tasks
+from consilium.persons.passwords import Cost
+from consilium.persons.settings import ApprovalSettings
 
 CANARY = "Zhang-Wei-19630412"
 """Stands in the data; must never be told."""
@@ -145,6 +148,13 @@ class NodeBench:
             "registrar": self.registrar,
             "leading": space.leading(space.office(hospital)),
             "tasks": Tasks(),
+            "reception": Reception(
+                database=hospital.database,
+                clock=hospital.connector.clock,
+                settings=ApprovalSettings(),
+                models=home / "models",
+                cost=Cost(memory_kib=8, passes=1),
+            ),
         }
         self._serving = Serving(make_app(Rooms(**rooms)), home / "run" / "api.sock")
         self._serving.start()
@@ -153,6 +163,11 @@ class NodeBench:
 
     def ask(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
         return self._http.request(method, path, json=body, params=query or None)
+
+    def send(self, method: str, path: str, authorization: str) -> httpx.Response:
+        """Ask with a header that says who speaks, and a body that settles an item."""
+        body = {"ruling": "proceed", "reason": "x"}
+        return self._http.request(method, path, json=body, headers={"Authorization": authorization})
 
     def get(self, path: str, **query: Any) -> Any:
         answer = self.ask("GET", path, **query)

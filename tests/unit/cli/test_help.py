@@ -21,6 +21,10 @@ VERBS = {
     "study": {"run", "show", "stop", "list"},
     "passport": {"verify"},
     "evidence": {"verify", "list"},
+    "model": {"list", "export"},
+    "person": {"add", "list", "show", "disable", "enable", "password", "role"},
+    "queue": {"list", "show", "settle", "delegate"},
+    "approval": {"request", "list", "approve", "withdraw"},
     "space": {"up", "run", "down", "status"},
     "data": {"fetch"},
 }

@@ -47,9 +47,9 @@ def version_response(participant: ParticipantId) -> Document:
     return {"protocolVersions": [entry]}
 
 
-def catalog_request() -> Document:
-    """Ask for the catalogue."""
-    return document("CatalogRequestMessage")
+def catalog_request(filters: Mapping[str, str] | None = None) -> Document:
+    """Ask for the catalogue, or for those entries for which all filters hold."""
+    return document("CatalogRequestMessage", filter=[dict(filters)] if filters else [])
 
 
 def contract_request(consumer: str, *, offer: Document, callback: str) -> Document:
@@ -57,6 +57,28 @@ def contract_request(consumer: str, *, offer: Document, callback: str) -> Docume
     return document(
         "ContractRequestMessage", consumerPid=consumer, offer=offer, callbackAddress=callback
     )
+
+
+def contract_counter_request(offer: Document) -> Document:
+    """Answer a provider's offer with another one, as consumer."""
+    return document("ContractRequestMessage", offer=offer)
+
+
+def contract_offer(provider: str, *, offer: Document, callback: str) -> Document:
+    """Open a negotiation from the provider's side."""
+    return document(
+        "ContractOfferMessage", providerPid=provider, offer=offer, callbackAddress=callback
+    )
+
+
+def contract_counter_offer(offer: Document) -> Document:
+    """Answer a consumer's request with another offer, as provider."""
+    return document("ContractOfferMessage", offer=offer)
+
+
+def negotiation_accepted() -> Document:
+    """Accept the provider's offer, as consumer."""
+    return document("ContractNegotiationEventMessage", eventType="ACCEPTED")
 
 
 def contract_agreement(agreement: Document) -> Document:
@@ -111,6 +133,11 @@ def data_address(endpoint: str, properties: Mapping[str, str]) -> Document:
 def transfer_start() -> Document:
     """Start a transfer."""
     return document("TransferStartMessage")
+
+
+def transfer_suspension(code: str, reason: str) -> Document:
+    """Pause a transfer."""
+    return document("TransferSuspensionMessage", code=code, reason=_reasons(reason))
 
 
 def transfer_completion() -> Document:

@@ -34,7 +34,19 @@ Address = Annotated[DataAddress | None, BeforeValidator(_not_null)]
 """May be absent, but not null."""
 
 
-class Pids(Message):
+class Numbered(Message):
+    """A message of a process, as we number ours.
+
+    `number` counts the sender's messages in this process from 1; `seen` is how
+    many of the receiver's it had taken when it decided on this one. A peer of
+    another house leaves both out; then `number` is 0.
+    """
+
+    number: int = Field(0, alias="consilium:number", ge=0, le=1_000_000)
+    seen: int = Field(0, alias="consilium:seen", ge=0, le=1_000_000)
+
+
+class Pids(Numbered):
     """A document about one process: both sides' numbers for it."""
 
     provider_pid: str = Field(alias="providerPid")
@@ -55,7 +67,7 @@ class CatalogRequestMessage(Message):
     filter: list[Any] = Field(default_factory=list)
 
 
-class ContractRequestMessage(Message):
+class ContractRequestMessage(Numbered):
     """Opens a negotiation with `callbackAddress`, or answers an offer with `providerPid`."""
 
     type: Literal["ContractRequestMessage"] = Field(alias="@type")
@@ -71,7 +83,7 @@ class ContractRequestMessage(Message):
         return self
 
 
-class ContractOfferMessage(Message):
+class ContractOfferMessage(Numbered):
     """Opens a negotiation from the provider's side, or answers a request."""
 
     type: Literal["ContractOfferMessage"] = Field(alias="@type")
@@ -87,6 +99,10 @@ class ContractOfferMessage(Message):
         if len({"callback", "consumer_pid"} & self.model_fields_set) != 1:
             raise ValueError("one of callbackAddress and consumerPid")
         return self
+
+
+Addressed = Pids | ContractRequestMessage | ContractOfferMessage
+"""A message that names both sides' numbers of its process."""
 
 
 class ContractAgreementMessage(Pids):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import httpx
 
 from consilium.dataspace.ports import Transport, WireReply, WireRequest
+from consilium.dataspace.wire.encoding import unpack
 from consilium.kernel.errors import PeerError
 from consilium.kernel.identifiers import ParticipantId
 
@@ -43,7 +44,11 @@ class HttpTransport:
         ---------
         The request as it stands, to the peer and to whoever carries it.
         """
-        headers = {"Authorization": f"Bearer {request.token}", "Content-Type": "application/json"}
+        headers = {
+            "Authorization": f"Bearer {request.token}",
+            "Content-Type": "application/json",
+            "Accept-Encoding": "gzip",
+        }
         url = self._root_of(participant).rstrip("/") + request.path
         try:
             with self._client.stream(
@@ -58,12 +63,11 @@ class HttpTransport:
 
 
 def _read_body(participant: ParticipantId, reply: httpx.Response) -> bytes:
-    found = bytearray()
-    for chunk in reply.iter_bytes():
-        found += chunk
-        if len(found) > LARGEST_ANSWER:
-            raise PeerError("dataspace.bad_answer", peer=participant, retryable=False)
-    return bytes(found)
+    encoding = reply.headers.get("Content-Encoding", "")
+    try:
+        return unpack(reply.iter_raw(), encoding=encoding, limit=LARGEST_ANSWER)
+    except ValueError as error:
+        raise PeerError("dataspace.bad_answer", peer=participant, retryable=False) from error
 
 
 class LocalTransport:
