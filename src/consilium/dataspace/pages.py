@@ -25,7 +25,7 @@ from consilium.dataspace.store import read_datasets
 from consilium.dataspace.tables import DATASETS, SHOWN
 from consilium.dataspace.vocabulary import read_moment
 from consilium.dataspace.wire.builders import FORMAT
-from consilium.kernel.canonical import canonical_bytes, read_json
+from consilium.kernel.canonical import Json, canonical_bytes, read_json
 from consilium.kernel.clock import write_time
 from consilium.kernel.errors import InputError
 from consilium.kernel.identifiers import ParticipantId
@@ -51,7 +51,7 @@ class Ask:
 
     def cursor(self, edge: str, *, backwards: bool) -> str:
         """Write the cursor of a neighbouring page."""
-        found = {"filter": dict(self.filters), "edge": edge, "backwards": backwards}
+        found: Json = {"filter": dict(self.filters), "edge": edge, "backwards": backwards}
         return base64.urlsafe_b64encode(canonical_bytes(found)).decode("ascii").rstrip("=")
 
 
@@ -125,7 +125,9 @@ def show_to_recipients(tx: Transaction, dataset: Dataset) -> None:
         "words": "\n".join([dataset.name, dataset.title, *columns]).lower(),
         "purposes": "\n".join(["", *terms.purposes, ""]),
     }
-    rows = [{**row, "recipient": one} for one in dict.fromkeys(terms.recipients)]
+    rows: list[Mapping[str, Any]] = [
+        {**row, "recipient": one} for one in dict.fromkeys(terms.recipients)
+    ]
     tx.execute(insert(SHOWN), rows)
 
 

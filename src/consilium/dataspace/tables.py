@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import Boolean, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
 from consilium.ledger.tables import METADATA
 
@@ -86,8 +86,8 @@ TRANSFERS = Table(
     Column("updated", Text, nullable=False),
     Column("sent", Integer, nullable=False, server_default="0"),
     Column("taken", Integer, nullable=False, server_default="0"),
-    Column("holder", Text, nullable=False, server_default=""),
-    Column("callback", Text, nullable=False, server_default=""),
+    Column("holder", Text, nullable=False, server_default=text("''")),
+    Column("callback", Text, nullable=False, server_default=text("''")),
     Index("ix_transfers_peer_peer_pid", "peer", "peer_pid"),
     Index("uq_transfers_agreement_study_role", "agreement", "study", "role", unique=True),
 )
@@ -106,8 +106,8 @@ OUTBOX = Table(
     Column("due", Text, nullable=False),
     Column("deadline", Text, nullable=False),
     Column("number", Integer, nullable=False, server_default="0"),
-    Column("before", Text, nullable=False, server_default=""),
-    Column("error", Text, nullable=False, server_default=""),
+    Column("before", Text, nullable=False, server_default=text("''")),
+    Column("error", Text, nullable=False, server_default=text("''")),
     Index("ix_dataspace_outbox_process_id", "process", "id"),
     Index("ix_dataspace_outbox_due", "due"),
 )

@@ -14,11 +14,16 @@ from typing import Any
 
 from consilium.dataspace.catalog import Listing, request_catalog
 from consilium.dataspace.connector import Connector
-from consilium.dataspace.machines import FINALIZED, STARTED, TERMINAL
+from consilium.dataspace.machines import FINALIZED, REQUESTED, STARTED, TERMINAL
 from consilium.dataspace.negotiation import request_agreement
 from consilium.dataspace.records import Agreement, Negotiation, Role, Transfer
 from consilium.dataspace.revoked import find_revocation
-from consilium.dataspace.store import find_transfer, get_agreement, list_agreements
+from consilium.dataspace.store import (
+    find_transfer,
+    get_agreement,
+    list_agreements,
+    list_processes,
+)
 from consilium.dataspace.transfer import complete, request_transfer, terminate
 from consilium.federation.proposal import Wish
 from consilium.gate.orders import Invitation, Study
@@ -48,15 +53,19 @@ class Recruit:
     listing: Listing
 
 
-def recruit(connector: Connector, wishes: Sequence[Wish], *, say: Say) -> list[Recruit]:
+def recruit(
+    connector: Connector, wishes: Sequence[Wish], *, say: Say, answer_s: float = ANSWER_S
+) -> list[Recruit]:
     """Ask every hospital; return those that agreed, in the order of the wishes.
+
+    Each may take `answer_s` seconds: more where persons decide.
 
     Discloses
     ---------
     To each hospital: who asks, and for which offer.
     """
     with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(wishes))) as pool:
-        found = list(pool.map(lambda wish: _recruit_one(connector, wish, say), wishes))
+        found = list(pool.map(lambda wish: _recruit_one(connector, wish, say, answer_s), wishes))
     return [one for one in found if one is not None]
 
 
@@ -92,14 +101,15 @@ def agree(connector: Connector, listing: Listing, *, answer_s: float = ANSWER_S)
     """Return an agreement on a listed offer: one that stands, or a new one.
 
     An agreement counts the studies made under it, so a standing one is used
-    again rather than evaded by another.
+    again rather than evaded by another. A request that waits at the other side
+    for a person is not made twice.
 
     Raises
     ------
     DeniedError
         `study.negotiation_failed`, with the rule of the other side.
     PeerError
-        `study.peer_silent`.
+        `study.peer_silent`, `study.peer_decides`.
 
     Discloses
     ---------
@@ -108,7 +118,7 @@ def agree(connector: Connector, listing: Listing, *, answer_s: float = ANSWER_S)
     standing = _find_standing(connector, listing)
     if standing is not None:
         return standing
-    process = request_agreement(
+    process = _find_asked(connector, listing) or request_agreement(
         connector, listing.participant, dataset=listing.dataset, offer=listing.offer
     )
     done = connector.wait_for(
@@ -182,10 +192,10 @@ def close_study(connector: Connector, plan: Study, *, code: str = "", reason: st
                 raise
 
 
-def _recruit_one(connector: Connector, wish: Wish, say: Say) -> Recruit | None:
+def _recruit_one(connector: Connector, wish: Wish, say: Say, answer_s: float) -> Recruit | None:
     try:
         listing = find_listing(connector, wish)
-        agreement = agree(connector, listing)
+        agreement = agree(connector, listing, answer_s=answer_s)
     except ConsiliumError as error:
         say("declined", {"participant": wish.participant, **error.as_record()})
         return None
@@ -200,13 +210,26 @@ def _recruit_one(connector: Connector, wish: Wish, say: Say) -> Recruit | None:
 
 
 def _refusal(done: Negotiation | Transfer, answer_s: float) -> ConsiliumError:
-    """Say why a process did not come where we wanted it: ended by the peer, or no answer."""
+    """Say why a process is not where we want it: ended, waiting for a person, or no answer."""
     if done.state in TERMINAL:
         reason = done.code or done.state.lower()
         return DeniedError(
             "study.negotiation_failed", participant=done.peer, reason=reason, rule=reason
         )
+    if done.peer_pid:
+        return PeerError("study.peer_decides", participant=done.peer, seconds=round(answer_s))
     return PeerError("study.peer_silent", participant=done.peer, seconds=round(answer_s))
+
+
+def _find_asked(connector: Connector, listing: Listing) -> Negotiation | None:
+    """Look for a request on this very offer that the other side has, and has not settled."""
+    with connector.database.read() as connection:
+        asked = list_processes(connection, Negotiation, role=Role.CONSUMER)
+    for process in asked:
+        same = (process.peer, process.offer) == (listing.participant, listing.offer)
+        if same and process.peer_pid and process.state == REQUESTED:
+            return process
+    return None
 
 
 def _find_standing(connector: Connector, listing: Listing) -> Agreement | None:

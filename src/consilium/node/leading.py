@@ -20,7 +20,7 @@ from consilium.dataspace.connector import Connector
 from consilium.federation.outcome import Outcome, result_record, verify_outcome
 from consilium.federation.passport import make_passport
 from consilium.federation.proposal import make_proposal, read_draft, starting_model
-from consilium.federation.recruitment import Recruit, close_study, open_study, recruit
+from consilium.federation.recruitment import ANSWER_S, Recruit, close_study, open_study, recruit
 from consilium.federation.registry import Recipes
 from consilium.federation.states import LIVE, StudyState
 from consilium.federation.store import PAGE, add_event, get_study, list_events, list_studies
@@ -53,7 +53,10 @@ class Hub(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
-    """What leading needs: who we are, the hub, recipes, and where models are kept."""
+    """What leading needs: who we are, the hub, recipes, and where models are kept.
+
+    `answer_s` is how long a hospital may take for each step of recruiting.
+    """
 
     connector: Connector
     hub: Hub
@@ -64,6 +67,7 @@ class Office:
     titles: Callable[[], Mapping[ParticipantId, str]]
     mark: Callable[[], object] = int
     """Marks models whose agreements were revoked, before anybody is shown a new one."""
+    answer_s: float = ANSWER_S
 
 
 class Leading:
@@ -184,7 +188,9 @@ class Lead:
         if row["signed"]:
             return peek_study(row["signed"]), row["signed"]
         draft = read_draft(read_json(row["draft"]), recipes=self.office.recipes)
-        recruits = recruit(self.connector, draft.invite, say=self._say)
+        recruits = recruit(
+            self.connector, draft.invite, say=self._say, answer_s=self.office.answer_s
+        )
         self._go_on()
         if len(recruits) < draft.quorum:
             raise StateError(
@@ -213,7 +219,12 @@ class Lead:
     def _submit(self, plan: Study, signed: str) -> None:
         """Bring the plan to every hospital, then to the hub."""
         opened = open_study(
-            self.connector, plan, signed, endpoint=self.office.aggregator, say=self._say
+            self.connector,
+            plan,
+            signed,
+            endpoint=self.office.aggregator,
+            say=self._say,
+            answer_s=self.office.answer_s,
         )
         self._go_on()
         if len(opened) < plan.quorum:

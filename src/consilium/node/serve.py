@@ -194,6 +194,7 @@ def _build(
             entry.identity.participant: entry.identity.title for entry in directory.list_entries()
         },
         mark=enforcement.marker.mark,
+        answer_s=ground.settings.answer_s,
     )
     registrar = Registrar(
         database=ground.database,

@@ -21,6 +21,7 @@ from consilium.persons.settings import RULES, ApprovalSettings
 SECTION = "node"
 APPROVALS = "approvals"
 _LEAST_CASES = 5
+_MOST_ANSWER_S = 14 * 24 * 3600
 _MOST_HOURS = 24 * 366
 _MOST_DAYS = 366
 
@@ -35,11 +36,14 @@ class NodeSettings:
     node's folder. `min_cases` is the smallest count that may leave, at least 5.
     `members_s` is how old the member list may become before it is fetched anew,
     in seconds, at most 60.
+    `answer_s` is how long a study that this hospital leads waits for another
+    hospital's agreement and start; more where persons decide there.
     """
 
     database: str = ""
     min_cases: int = 10
     members_s: int = 20
+    answer_s: int = 60
 
     def url(self, home: Path) -> str:
         """Return the database's URL for a node in `home`."""
@@ -89,6 +93,9 @@ def _read_node(table: Section, before: NodeSettings) -> NodeSettings:
         database=table.text("database", default=before.database),
         min_cases=table.whole("min_cases", low=_LEAST_CASES, default=before.min_cases, digits=True),
         members_s=table.whole("members_s", low=1, high=60, default=before.members_s, digits=True),
+        answer_s=table.whole(
+            "answer_s", low=1, high=_MOST_ANSWER_S, default=before.answer_s, digits=True
+        ),
     )
 
 

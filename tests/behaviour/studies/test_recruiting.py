@@ -122,15 +122,17 @@ def test_a_standing_agreement_is_used_again(north: Hospital, south: Hospital) ->
     assert south.kinds().count("agreement.finalized") == 1
 
 
-def test_a_hospital_that_does_not_decide_is_named_after_a_while(
+def test_a_hospital_that_lets_a_person_decide_is_named_and_asked_once(
     world: StudySpace, north: Hospital
 ) -> None:
     slow = world.add("slow", decide=ScriptDecide({}))
     world.add_data(slow)
-    with pytest.raises(PeerError) as caught:
-        make_agreement(north, slow, answer_s=0.3)
-    assert caught.value.code == "study.peer_silent"
-    assert slow.me in caught.value.public
+    for _ in range(2):
+        with pytest.raises(PeerError) as caught:
+            make_agreement(north, slow, answer_s=0.5)
+        assert caught.value.code == "study.peer_decides"
+        assert slow.me in caught.value.public
+    assert slow.kinds().count("negotiation.requested") == 1
 
 
 def test_a_refused_negotiation_is_told_with_its_rule(world: StudySpace, north: Hospital) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 
 import httpx
@@ -29,7 +30,7 @@ def serve(request: httpx.Request) -> httpx.Response:
     path = request.url.path.removeprefix("/south/dsp")
     reply = door(WireRequest(method=request.method, path=path, token=token, body=request.content))
     return httpx.Response(
-        reply.status, content=reply.body, headers={"Consilium-Answer": reply.token}
+        reply.status, stream=httpx.ByteStream(reply.body), headers={"Consilium-Answer": reply.token}
     )
 
 
@@ -57,7 +58,7 @@ def test_who_cannot_be_reached_is_a_retryable_fault(transport: Transport) -> Non
 
 def test_an_endless_answer_is_cut_off() -> None:
     def flood(_request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, content=b"x" * (LARGEST_ANSWER + 1))
+        return httpx.Response(200, stream=httpx.ByteStream(b"x" * (LARGEST_ANSWER + 1)))
 
     with httpx.Client(transport=httpx.MockTransport(flood)) as client:
         transport = HttpTransport(lambda _who: "https://hub", client=client)
@@ -68,11 +69,29 @@ def test_an_endless_answer_is_cut_off() -> None:
 
 def test_a_redirect_is_not_followed() -> None:
     def redirect(_request: httpx.Request) -> httpx.Response:
-        return httpx.Response(302, headers={"Location": "https://elsewhere/"})
+        headers = {"Location": "https://elsewhere/"}
+        return httpx.Response(302, headers=headers, stream=httpx.ByteStream(b""))
 
     with httpx.Client(transport=httpx.MockTransport(redirect), follow_redirects=True) as client:
         transport = HttpTransport(lambda _who: "https://hub", client=client)
         assert transport.send(SOUTH, REQUEST).status == 302
+
+
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(b"x" * (LARGEST_ANSWER + 1)), gzip.compress(b"x" * 5000)[:-9], b"no gzip"],
+    ids=["endless", "cut off", "not packed"],
+)
+def test_a_packed_answer_that_is_too_long_or_damaged_is_refused(body: bytes) -> None:
+    def pack(_request: httpx.Request) -> httpx.Response:
+        headers = {"Content-Encoding": "gzip"}
+        return httpx.Response(200, headers=headers, stream=httpx.ByteStream(body))
+
+    with httpx.Client(transport=httpx.MockTransport(pack)) as client:
+        transport = HttpTransport(lambda _who: "https://hub", client=client)
+        with pytest.raises(PeerError) as failed:
+            transport.send(SOUTH, REQUEST)
+    assert failed.value.code == "dataspace.bad_answer"
 
 
 def test_a_local_transport_hands_on_what_is_for_others() -> None:

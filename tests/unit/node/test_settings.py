@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from consilium.kernel.errors import InputError
-from consilium.node.settings import NodeSettings, load_node_settings
+from consilium.node.settings import NodeSettings, load_approval_settings, load_node_settings
+from consilium.persons.settings import ApprovalSettings
 
 ENVIRONMENT = "CONSILIUM__NODE__"
 
@@ -70,3 +71,39 @@ def test_a_slip_in_the_environment_is_named_with_variable_and_key(
         load(tmp_path, "", {ENVIRONMENT + name: value})
     assert caught.value.code == code
     assert caught.value.facts == {"key": key, "source": ENVIRONMENT + name}
+
+
+def load_approvals(
+    home: Path, text: str, environment: Mapping[str, str] | None = None
+) -> ApprovalSettings:
+    (home / "node.toml").write_text(text, encoding="utf-8")
+    return load_approval_settings(home, environment=environment or {})
+
+
+def test_without_a_section_the_policy_decides_and_two_persons_release(tmp_path: Path) -> None:
+    settings = load_approvals(tmp_path, "[node]\n")
+    assert (settings.agreements, settings.studies) == ("policy", "policy")
+    assert settings.exports == "two persons"
+
+
+def test_a_steward_demands_persons_by_file_or_environment(tmp_path: Path) -> None:
+    text = '[approvals]\nagreements = "person"\ndue_hours = 24\n'
+    environment = {"CONSILIUM__APPROVALS__STUDIES": "two persons"}
+    settings = load_approvals(tmp_path, text, environment)
+    assert (settings.agreements, settings.studies) == ("person", "two persons")
+    assert settings.due_hours == 24
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "key"),
+    [
+        ('[approvals]\nexport = "policy"\n', "node.unknown_setting", "approvals.export"),
+        ('[approvals]\nexports = "three persons"\n', "node.bad_setting", "approvals.exports"),
+        ("[approvals]\nagreements = 2\n", "node.bad_setting", "approvals.agreements"),
+        ("[approvals]\nrelease_days = 0\n", "node.bad_setting", "approvals.release_days"),
+    ],
+)
+def test_a_slip_about_approvals_is_named(tmp_path: Path, text: str, code: str, key: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_approvals(tmp_path, text)
+    assert (caught.value.code, caught.value.facts["key"]) == (code, key)

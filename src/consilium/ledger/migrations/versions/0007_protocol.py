@@ -15,7 +15,8 @@ _NUMBERS = (("negotiations", ("sent", "taken")), ("transfers", ("sent", "taken")
 _TEXTS = (("transfers", ("holder", "callback")), ("dataspace_outbox", ("before", "error")))
 
 
-def _text(name: str, default: str | None = None) -> sa.Column[str]:
+def _text(name: str, *, is_new: bool = False) -> sa.Column[str]:
+    default = sa.text("''") if is_new else None
     return sa.Column(name, sa.Text(), nullable=False, server_default=default)
 
 
@@ -30,7 +31,7 @@ def upgrade() -> None:
             op.add_column(table, _number(name))
     for table, names in _TEXTS:
         for name in names:
-            op.add_column(table, _text(name, ""))
+            op.add_column(table, _text(name, is_new=True))
     op.add_column("dataspace_outbox", _number("number"))
     op.create_index("ix_dataspace_outbox_due", "dataspace_outbox", ["due"])
     op.create_table(
