@@ -15,7 +15,7 @@ from consilium.dataspace.tables import AGREEMENTS, REVOCATIONS
 from consilium.kernel.identifiers import DatasetId, ParticipantId
 from consilium.ledger.database import Database
 
-CODE = "consilium:revoked-before"
+CODE = "dataspace.revoked_before"
 """Code under which a request waits for a person."""
 
 

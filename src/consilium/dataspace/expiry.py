@@ -21,7 +21,7 @@ from consilium.dataspace.store import (
     find_agreement,
     find_dataset,
     get_process,
-    list_transfers,
+    list_live_transfers,
 )
 from consilium.dataspace.transfer import end_transfer
 from consilium.dataspace.vocabulary import OPERANDS, TIME
@@ -61,7 +61,8 @@ def end_expired(connector: Connector) -> list[Transfer]:
     To each consumer: that its transfer has ended, and which term has run out.
     """
     with connector.database.read() as connection:
-        over = [one for one in _list_live(connection) if _why(connector, connection, one)]
+        live = list_live_transfers(connection, role=Role.PROVIDER)
+        over = [one for one in live if _why(connector, connection, one)]
     return [ended for one in over if (ended := _end(connector, one)) is not None]
 
 
@@ -74,15 +75,9 @@ def end_with(connector: Connector, peer: ParticipantId) -> None:
     """
     with connector.database.write() as tx:
         for role in Role:
-            for transfer in list_transfers(tx.connection, role=role):
-                if transfer.peer == peer and transfer.state not in TERMINAL:
-                    reason = "the member was revoked"
-                    abandon(tx, transfer, connector=connector, code=EXPELLED, reason=reason)
-
-
-def _list_live(connection: Connection) -> list[Transfer]:
-    found = list_transfers(connection, role=Role.PROVIDER)
-    return [one for one in found if one.state not in TERMINAL]
+            for transfer in list_live_transfers(tx.connection, role=role, peer=peer):
+                reason = "the member was revoked"
+                abandon(tx, transfer, connector=connector, code=EXPELLED, reason=reason)
 
 
 def _why(connector: Connector, connection: Connection, transfer: Transfer) -> DeniedError | None:

@@ -20,11 +20,11 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from consilium.dataspace.connector import Connector
-from consilium.dataspace.machines import FINALIZED, TERMINAL, TERMINATED
-from consilium.dataspace.records import Agreement, Role, Transfer
+from consilium.dataspace.machines import FINALIZED, TERMINATED
+from consilium.dataspace.records import Agreement, Role
 from consilium.dataspace.revoked import REVOKED, Revocation, find_revocation
 from consilium.dataspace.steps import post_notice, step
-from consilium.dataspace.store import find_agreement, list_transfers
+from consilium.dataspace.store import find_agreement, list_live_transfers
 from consilium.dataspace.tables import OUTBOX, REVOCATIONS
 from consilium.dataspace.transfer import end_transfer
 from consilium.dataspace.wire.tokens import Caller
@@ -115,7 +115,9 @@ def revoke(
             )
             # 3. Mark, end.
             _mark(tx, mark, connector=connector)
-            for transfer in _list_live(tx.connection, mark):
+            for transfer in list_live_transfers(
+                tx.connection, role=mark.role, agreement=mark.agreement
+            ):
                 end_transfer(tx, transfer, connector, code=CODE, reason=mark.reason)
             # 4. Tell the counterpart, unless that is us.
             if _counterpart(agreed) != connector.me:
@@ -159,7 +161,8 @@ def on_revocation(connector: Connector, document: dict[str, Any], *, by: Caller)
             learned=write_time(connector.clock.now()),
         )
         _mark(tx, mark, connector=connector)
-        for transfer in _list_live(tx.connection, mark):
+        live = list_live_transfers(tx.connection, role=mark.role, agreement=mark.agreement)
+        for transfer in live:
             step(
                 tx, transfer, TERMINATED, connector=connector, by=by, code=CODE, reason=mark.reason
             )
@@ -272,11 +275,6 @@ def _mark(tx: Transaction, mark: Revocation, *, connector: Connector) -> None:
         facts["person"] = mark.person
     tx.record("agreement.revoked", mark.agreement, facts)
     tx.after_commit(connector.bell.ring)
-
-
-def _list_live(connection: Connection, mark: Revocation) -> list[Transfer]:
-    found = list_transfers(connection, agreement=mark.agreement, role=mark.role)
-    return [transfer for transfer in found if transfer.state not in TERMINAL]
 
 
 def _tell(tx: Transaction, agreed: Agreement, mark: Revocation, connector: Connector) -> None:

@@ -70,7 +70,8 @@ class Enforcement:
     models : Path
         The folder with the passports.
     look_s : float, optional
-        Longest time between two looks.
+        Time between two looks of the timer; the jobs are looked at after each
+        commit besides.
     """
 
     def __init__(
@@ -115,13 +116,11 @@ class Enforcement:
 
     def _run(self) -> None:
         while True:
-            rung = self._connector.bell.rung
             try:
                 self.look()
             except ConsiliumError as error:
                 LOG.error("not all could be ended or marked: %s", error.public)
-            self._connector.bell.wait(rung, timeout_s=self._look_s)
-            if self._closing.wait(min(self._look_s, 0.2)):
+            if self._closing.wait(self._look_s):
                 return
 
     def _tell_hub(self, stopped: Stopped) -> None:

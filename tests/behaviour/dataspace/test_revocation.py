@@ -38,7 +38,7 @@ from consilium.dataspace.revocation import (
     revoke,
 )
 from consilium.dataspace.revocation_routes import REVOCATION_ROUTES
-from consilium.dataspace.store import list_transfers
+from consilium.dataspace.store import list_processes
 from consilium.dataspace.wire import builders
 from consilium.kernel.errors import InputError, NotFoundError, PeerError, StateError
 from consilium.ledger.keys import SigningKey
@@ -84,7 +84,7 @@ def mark_of(hospital: Hospital, agreement: Agreement, role: Role) -> Revocation 
 
 def only_transfer(hospital: Hospital, role: Role) -> Transfer:
     with hospital.database.read() as connection:
-        (found,) = list_transfers(connection, role=role)
+        (found,) = list_processes(connection, Transfer, role=role)
     return found
 
 
@@ -415,7 +415,7 @@ def test_no_study_opens_after_a_revocation_however_the_messages_race(any_space: 
         ended.result()
     assert {statuses[-1] for statuses in found} == {400}
     with south.database.read() as connection:
-        opened = list_transfers(connection, role=Role.PROVIDER)
+        opened = list_processes(connection, Transfer, role=Role.PROVIDER)
     assert len(opened) == sum(len(statuses) - 1 for statuses in found)
     assert {one.state for one in opened} <= {"TERMINATED"}
     kinds = south.kinds()
