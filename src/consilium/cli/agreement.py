@@ -1,8 +1,9 @@
-"""`consilium agreement`: asking for agreements, reading them."""
+"""`consilium agreement`: asking for agreements, reading them, ending them."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import getpass
+from typing import Annotated, Any
 
 import typer
 
@@ -33,16 +34,14 @@ def list_agreements(home: Home = HERE, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(agreement: str, home: Home = HERE, as_json: AsJson = False) -> None:
-    """Show one agreement with its terms in words, and what is left of it if we gave it."""
+    """Show one agreement: its state, its terms in words, what is left, who revoked it and why."""
     with connect(home) as node:
         record = node.agreements.get(agreement)
         left = find_left(node.agreements.budgets(), record)
     if as_json:
         emit(record | {"budget": left})
         return
-    hidden = ("terms", "words", "policy")
-    show_record("Agreement", {key: value for key, value in record.items() if key not in hidden})
-    show_words(record["words"])
+    _show(record)
     if left is not None:
         show_left(left)
 
@@ -60,3 +59,25 @@ def request(
         member = full_id(participant, space=str(node.status()["space"]))
         record = node.agreements.request(member, dataset=dataset, offer=offer)
     emit(record) if as_json else show_record("Negotiation", record)
+
+
+@app.command()
+def revoke(
+    agreement: Annotated[str, typer.Argument(help="Identifier of the agreement.")],
+    reason: Annotated[str, typer.Option(help="Why; the counterpart is told. No patient's data.")],
+    home: Home = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """End an agreement for good: its studies stop here, nothing more leaves under it."""
+    with connect(home) as node:
+        record = node.agreements.revoke(agreement, reason=reason, person=getpass.getuser())
+    emit(record) if as_json else _show(record)
+
+
+def _show(record: dict[str, Any]) -> None:
+    ended = record.get("revocation")
+    apart = {"terms", "words", "policy", "revocation"}
+    show_record("Agreement", {key: value for key, value in record.items() if key not in apart})
+    if ended:
+        show_record("Revoked", dict(ended))
+    show_words(record["words"])

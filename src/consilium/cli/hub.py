@@ -10,7 +10,7 @@ import typer
 from consilium.cli.logs import begin_log
 from consilium.cli.options import HERE, AsJson, Home
 from consilium.cli.printing import emit, show_record, show_rows
-from consilium.kernel.errors import NotFoundError
+from consilium.kernel.errors import NotFoundError, PeerError
 from consilium.space.client import connect
 from consilium.space.offers import full_id
 from consilium.space.wire import Wire
@@ -87,7 +87,13 @@ def revoke(
     from consilium.hub.signer_socket import AdminClient
 
     AdminClient(home / FOLDER).revoke(member, reason=reason)
-    typer.echo(f"{member}: revoked")
+    try:
+        with Wire(home) as hub:
+            hub.post("/members/refresh", {})
+        heard = "the hub refuses it from now on"
+    except PeerError:
+        heard = "the hub hears of it as soon as it runs"
+    typer.echo(f"{member}: revoked; {heard}")
 
 
 @app.command()

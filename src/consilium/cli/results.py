@@ -8,6 +8,7 @@ import typer
 
 from consilium.cli.language import language_of
 from consilium.cli.printing import show_rows
+from consilium.space.proof import marks_of
 from consilium.space.record import METHODS, ResultRecord, Row
 from consilium.space.report.words import spoken
 from consilium.space.run import Finished
@@ -24,6 +25,7 @@ _WORDS = {
         "Evidence",
         "AUROC: ranking, 1 is perfect",
         "Accuracy",
+        "Agreement revoked",
     ),
     "zh": (
         "医院",
@@ -36,6 +38,7 @@ _WORDS = {
         "存证",
         "AUROC：排序能力，1 为完美",
         "正确率",
+        "合约已撤销",
     ),
 }
 
@@ -66,6 +69,8 @@ def show_finished(finished: Finished) -> None:
     )
     for name, value in lines:
         typer.echo(f"{name}: {value}")
+    for mark in marks_of(record):
+        typer.echo(f"⚠ {words[10]}: {mark.agreement} · {mark.by} · {mark.reason}")
 
 
 def show_result(record: ResultRecord) -> None:

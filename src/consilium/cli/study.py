@@ -55,7 +55,11 @@ def show(study: str, home: Home = HERE, as_json: AsJson = False) -> None:
         emit(record)
         return
     events: list[dict[str, Any]] = record.pop("events", [])
+    marks: list[dict[str, Any]] = record.pop("marks", [])
     show_record("Study", record)
+    if marks:
+        columns = ("agreement", "by", "time", "reason", "rounds #")
+        show_rows("Its model: revoked agreements", columns, map(_mark_row, marks))
     rows = [(each["time"], each["kind"], _short(each.get("facts"))) for each in events]
     show_rows("Events", ("time", "kind", "facts"), rows)
 
@@ -66,6 +70,10 @@ def stop(study: str, home: Home = HERE, as_json: AsJson = False) -> None:
     with connect(home) as node:
         record = node.studies.stop(study)
     emit(record) if as_json else typer.echo(f"{study}: {record.get('state', '–')}")
+
+
+def _mark_row(mark: dict[str, Any]) -> list[Any]:
+    return [mark[key] for key in ("agreement", "by", "time", "reason", "rounds")]
 
 
 def _short(facts: Any) -> str:

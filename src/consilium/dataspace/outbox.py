@@ -11,7 +11,8 @@ Plan for each message: (1) send it, signed anew; (2) delivered: take it out;
 (3) no answer, or not now: wait, longer each time; (4) refused: compare states;
 take the message out, or take the step back and end the process with the peer's
 reason; only a wish to resume is taken back and no more; (5) too late: give the
-process up.
+process up. A notice belongs to no process: whatever its receiver answers
+under its signature settles it.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ from consilium.dataspace.connector import Connector
 from consilium.dataspace.machines import NONE, TERMINATED, is_proof
 from consilium.dataspace.records import Negotiation, Process, Role, Transfer
 from consilium.dataspace.refusals import settle_refusal
-from consilium.dataspace.steps import abandon
+from consilium.dataspace.steps import NOTICE, abandon
 from consilium.dataspace.store import find_process, save
 from consilium.dataspace.tables import OUTBOX
 from consilium.dataspace.wire.builders import BASE, with_pids
-from consilium.kernel.canonical import read_json
+from consilium.kernel.canonical import digest_json, read_json
 from consilium.kernel.clock import read_time, write_time
 from consilium.kernel.errors import ConsiliumError, PeerError
-from consilium.kernel.identifiers import ProcessId
+from consilium.kernel.identifiers import ParticipantId, ProcessId
 from consilium.ledger.database import Transaction
 
 LOG = logging.getLogger(__name__)
@@ -159,6 +160,9 @@ class Outbox:
         return min(max(wait.total_seconds(), 0.01), _IDLE_S)
 
     def _deliver(self, row: Row[Any]) -> None:
+        if row.kind == NOTICE:
+            self._deliver_notice(row)
+            return
         with self._connector.database.read() as connection:
             process = find_process(connection, _KINDS[row.kind], row.process)
         if process is None:
@@ -171,6 +175,31 @@ class Outbox:
             end = _End.LATER if may_retry else _End.OVER
             answer = _Answer(end, code=error.code)
         self._settle(row, answer)
+
+    def _deliver_notice(self, row: Row[Any]) -> None:
+        """Send a message that belongs to no process; a signed answer settles it either way."""
+        connector, peer = self._connector, ParticipantId(row.wanted)
+        message: Any = read_json(row.message)
+        try:
+            status, reply = connector.client.post(peer, row.path, message)
+            code = str(reply.get("code", status))[:80]
+            settled = status not in _LATER and status < 500
+            answered = "delivered" if 200 <= status < 300 else "refused"
+        except ConsiliumError as error:
+            LOG.info("%s: %s", row.process, error.public)
+            code, settled, answered = error.code, False, "abandoned"
+        with connector.database.write() as tx:
+            still = select(OUTBOX.c.id).where(OUTBOX.c.id == row.id)
+            if tx.execute(still).first() is None:
+                return
+            tx.after_commit(connector.bell.ring)
+            if not settled and read_time(row.deadline) > connector.clock.now():
+                self._postpone(tx, row, _Answer(_End.LATER, code=code))
+                return
+            tx.execute(delete(OUTBOX).where(OUTBOX.c.id == row.id))
+            facts = {"peer": peer, "path": row.path, "message": digest_json(message)}
+            facts |= {} if answered == "delivered" else {"code": code}
+            tx.record(f"notice.{answered}", row.process, facts)
 
     def _settle(self, row: Row[Any], answer: _Answer) -> None:
         """Write down what came of a try; whatever changed meanwhile is respected."""

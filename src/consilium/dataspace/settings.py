@@ -10,7 +10,8 @@ class DataspaceSettings:
     """How patiently messages are sent, and how much is taken in.
 
     `patience_s` is how long an undelivered message is tried before its process
-    is given up; the waits between tries grow from `first_wait_s` to
+    is given up, `notice_patience_s` the same for a notice that belongs to no
+    process; the waits between tries grow from `first_wait_s` to
     `longest_wait_s`. `senders` messages travel at once, one for each process.
     `largest_body` is in bytes. A page of the catalogue holds at most
     `page_entries` datasets and, beyond its first, `page_bytes`. A count below
@@ -18,6 +19,7 @@ class DataspaceSettings:
     """
 
     patience_s: float = 3600.0
+    notice_patience_s: float = 30 * 86400.0
     first_wait_s: float = 0.2
     longest_wait_s: float = 30.0
     senders: int = 8

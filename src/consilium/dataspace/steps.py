@@ -37,10 +37,13 @@ from consilium.dataspace.wire.tokens import Caller
 from consilium.kernel.canonical import canonical_bytes, digest_json
 from consilium.kernel.clock import write_time
 from consilium.kernel.errors import StateError
-from consilium.kernel.identifiers import ProcessId
+from consilium.kernel.identifiers import ParticipantId, ProcessId
 from consilium.ledger.database import Transaction
 
 P = TypeVar("P", bound=Negotiation | Transfer)
+
+NOTICE = "Notice"
+"""Kind of an outbox row that belongs to no process; its `wanted` names who is to have it."""
 
 _EVIDENCE = {
     (Negotiation, REQUESTED): "negotiation.requested",
@@ -189,6 +192,42 @@ def post(
         "error": "",
     }
     tx.execute(insert(OUTBOX).values(row))
+
+
+def post_notice(
+    tx: Transaction,
+    queue: str,
+    message: dict[str, Any],
+    *,
+    to: ParticipantId,
+    path: str,
+    connector: Connector,
+) -> None:
+    """Put a message that belongs to no process into the outbox, in the transaction that decided it.
+
+    It is tried for `notice_patience_s`, in the order of its own queue.
+
+    Parameters
+    ----------
+    path : str
+        The whole path below the receiver's root.
+    """
+    now = connector.clock.now()
+    row = {
+        "process": queue,
+        "kind": NOTICE,
+        "path": path,
+        "message": canonical_bytes(message).decode("utf-8"),
+        "wanted": to,
+        "tries": 0,
+        "due": write_time(now),
+        "deadline": write_time(now + timedelta(seconds=connector.settings.notice_patience_s)),
+        "number": 0,
+        "before": NONE,
+        "error": "",
+    }
+    tx.execute(insert(OUTBOX).values(row))
+    tx.after_commit(connector.bell.ring)
 
 
 def has_messages(tx: Transaction, process: Process) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, Table, insert, select, update
 
+from consilium.dataspace.machines import TERMINAL
 from consilium.dataspace.records import (
     Agreement,
     Dataset,
@@ -174,6 +175,24 @@ def find_transfer(
         TRANSFERS.c.role == role.value,
     )
     return _find(connection, Transfer, query)
+
+
+def list_live_transfers(
+    connection: Connection,
+    *,
+    role: Role,
+    agreement: AgreementId | None = None,
+    peer: ParticipantId | None = None,
+) -> list[Transfer]:
+    """List our transfers of one role that have not ended, the oldest first."""
+    ended = TRANSFERS.c.state.in_(sorted(TERMINAL))
+    query = select(TRANSFERS).where(TRANSFERS.c.role == role.value, ~ended)
+    if agreement is not None:
+        query = query.where(TRANSFERS.c.agreement == agreement)
+    if peer is not None:
+        query = query.where(TRANSFERS.c.peer == peer)
+    query = query.order_by(TRANSFERS.c.created, TRANSFERS.c.pid)
+    return [_read(Transfer, row) for row in connection.execute(query)]
 
 
 def get_process(connection: Connection, kind: type[P], pid: ProcessId | str) -> P:

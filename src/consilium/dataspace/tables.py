@@ -149,3 +149,18 @@ SHOWN = Table(
 
 It only finds a page of candidates quickly; the offer itself decides.
 """
+
+REVOCATIONS = Table(
+    "revocations",
+    METADATA,
+    Column("agreement", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("time", Text, nullable=False),
+    Column("statement", Text, nullable=False),
+    Column("learned", Text, nullable=False),
+    PrimaryKeyConstraint("agreement", "role", name="pk_revocations"),
+)
+"""Agreements that either side has ended; a row is written once and never changes."""

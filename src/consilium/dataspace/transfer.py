@@ -29,6 +29,7 @@ from consilium.dataspace.machines import (
     TERMINATED,
 )
 from consilium.dataspace.records import Agreement, Role, Transfer
+from consilium.dataspace.revoked import check_not_revoked
 from consilium.dataspace.steps import begin, post, step
 from consilium.dataspace.store import find_transfer, get_agreement, get_process
 from consilium.dataspace.studies import StudyClaims, verify_study
@@ -65,7 +66,7 @@ def request_transfer(
     NotFoundError
         `dataspace.no_agreement`.
     StateError
-        `dataspace.not_finalized`, `dataspace.study_known`.
+        `dataspace.not_finalized`, `dataspace.agreement_revoked`, `dataspace.study_known`.
     IntegrityError
         `dataspace.key_changed` if the provider's key is not the agreed one.
     InputError, DeniedError
@@ -86,6 +87,7 @@ def request_transfer(
         )
         if known is not None:
             return _same_study(known, claims)
+        check_not_revoked(tx.connection, agreed)
         process = new_transfer(
             connector, Role.CONSUMER, agreed, claims=claims, signed=signed_study, address=address
         )

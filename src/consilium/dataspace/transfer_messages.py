@@ -14,6 +14,7 @@ from consilium.dataspace.connector import Connector
 from consilium.dataspace.machines import COMPLETED, STARTED, SUSPENDED, TERMINATED
 from consilium.dataspace.ports import Action, Question, Verdict
 from consilium.dataspace.records import Role, Transfer
+from consilium.dataspace.revoked import check_not_revoked
 from consilium.dataspace.steps import begin, step
 from consilium.dataspace.store import (
     find_dataset,
@@ -59,7 +60,7 @@ def on_transfer_request(
     InputError
         `dataspace.bad_format`, `dataspace.bad_study`, `dataspace.pid_reused`.
     StateError
-        `dataspace.not_finalized`, `dataspace.study_known`.
+        `dataspace.not_finalized`, `dataspace.agreement_revoked`, `dataspace.study_known`.
     IntegrityError
         `dataspace.key_changed`.
     DeniedError
@@ -83,6 +84,7 @@ def on_transfer_request(
         )
         if known is not None:
             return _same_request(known, message)
+        check_not_revoked(tx.connection, agreed)
         if message.format != builders.FORMAT or not address.get("endpoint"):
             raise InputError("dataspace.bad_format", format=builders.FORMAT)
         claims = check_study(connector, agreed, message.study)

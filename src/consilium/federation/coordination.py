@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from consilium.federation.departures import Departures
 from consilium.federation.folder import SegmentFolder
 from consilium.federation.ports import Engine, EngineStatus
 from consilium.federation.resumption import count_heard, last_present, starting_point
@@ -44,6 +45,7 @@ from consilium.kernel.identifiers import ParticipantId, StudyId
 from consilium.ledger.database import Database
 
 LOG = logging.getLogger(__name__)
+_LOOK_AT_DEPARTURES_S = 0.5
 
 REFUSED = "study.sites_refused"
 """How an attempt ends that too many hospitals refused; trying again would not change their mind."""
@@ -213,6 +215,8 @@ class Conduct:
         self.folder = study_folder(coordinator.root, self.plan)
         self.welcomes: dict[ParticipantId, int] = {}
         self.missing: frozenset[ParticipantId] = frozenset()
+        self.looked = 0.0
+        self.departures = Departures(coordinator.database, self.plan, clock=coordinator.clock)
 
     def run(self) -> None:
         """Go on until the study has ended or the hub closes."""
@@ -273,10 +277,12 @@ class Conduct:
         Those who took part in the last round are waited for a while, so that a
         restart of the hub or its engine costs none of them a round.
         """
-        invited = {site.participant for site in self.plan.sites}
+        self.departures.look()
+        self.departures.check_quorum()
+        invited = self.departures.staying
         began = time.monotonic()
         patience = self.hub.patience
-        wanted = last_present(self.attempts()) or invited
+        wanted = last_present(self.attempts()) & invited or invited
         told: frozenset[ParticipantId] = frozenset()
         while not self.hub.should_leave(self.study):
             absent = frozenset(invited - self.hub.engine.sites())
@@ -359,6 +365,8 @@ class Conduct:
             if last.get("kind") in {"failed", "yielded"}:
                 return "welcome" if last["kind"] == "yielded" else str(last.get("code"))
             self._tell_refusals(job, refused)
+            if self._have_left():
+                return "study.sites_left"
             if self.hub.engine.status(job) is EngineStatus.RUNNING:
                 ended = 0.0
             else:
@@ -382,6 +390,14 @@ class Conduct:
             if participant not in told:
                 told.add(participant)
                 self._say("refused", {"participant": participant, "reason": words})
+                self.departures.hear_refusals([(participant, words)])
+
+    def _have_left(self) -> bool:
+        """Say whether too few hospitals are left; the database is asked once a second."""
+        if time.monotonic() - self.looked > _LOOK_AT_DEPARTURES_S:
+            self.looked = time.monotonic()
+            self.departures.look()
+        return self.departures.are_too_many
 
     def _hear(self, event: dict[str, Any]) -> None:
         """Keep one event of the segment; close rounds with evidence."""
@@ -400,7 +416,9 @@ class Conduct:
             return
         for site in event["sites"]:
             self.welcomes.pop(site, None)
-        missing, most = frozenset(event["missing"]), self.hub.patience.welcomes
+        self.departures.look()
+        missing = frozenset(event["missing"]) - self.departures.gone
+        most = self.hub.patience.welcomes
         back = {
             site for site in missing & self.hub.engine.sites() if self.welcomes.get(site, 0) < most
         }

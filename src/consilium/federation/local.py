@@ -113,7 +113,7 @@ class LocalEngine:
             desk.admit(data)
             job.workers[site] = SiteWorker(data, desk=desk, recipes=self._recipes)
         except ConsiliumError as error:
-            job.refusals[site] = error.public
+            job.refusals[site] = f"{error.code}: {error.public}"
 
     def _run(self, job: _Job, order: Order, start: bytes, folder: SegmentFolder) -> None:
         pool = ThreadPoolExecutor(max_workers=max(1, len(job.workers)))

@@ -122,6 +122,14 @@ class Desk(Protocol):
         ...
 
 
+class JobDesk(Desk, Protocol):
+    """The counter as a job process of its own sees it."""
+
+    def stay(self, order: bytes) -> None:
+        """Let the node end this process from now on, at any moment."""
+        ...
+
+
 class SiteWork(Protocol):
     """The hospital's side of a segment, as an engine adapter sees it."""
 

@@ -17,6 +17,7 @@ from consilium.dataspace.connector import Connector
 from consilium.dataspace.machines import FINALIZED, REQUESTED, STARTED, TERMINAL
 from consilium.dataspace.negotiation import request_agreement
 from consilium.dataspace.records import Agreement, Negotiation, Role, Transfer
+from consilium.dataspace.revoked import find_revocation
 from consilium.dataspace.store import (
     find_transfer,
     get_agreement,
@@ -234,7 +235,11 @@ def _find_asked(connector: Connector, listing: Listing) -> Negotiation | None:
 def _find_standing(connector: Connector, listing: Listing) -> Agreement | None:
     now = connector.clock.now()
     with connector.database.read() as connection:
-        standing = list_agreements(connection, role=Role.CONSUMER)
+        standing = [
+            agreement
+            for agreement in list_agreements(connection, role=Role.CONSUMER)
+            if find_revocation(connection, agreement.id, role=Role.CONSUMER) is None
+        ]
     for agreement in standing:
         same = (agreement.provider, agreement.dataset) == (listing.participant, listing.dataset)
         if agreement.state == FINALIZED and same and agreement.terms == listing.terms:

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from consilium.dataspace import vocabulary as term
+from consilium.dataspace.expiry import check_time
 from consilium.dataspace.machines import FINALIZED, STARTED
 from consilium.dataspace.policy import evaluate
 from consilium.dataspace.records import Agreement, Dataset
+from consilium.dataspace.revoked import find_revocation
 from consilium.dataspace.store import find_agreement, find_dataset, find_transfer
 from consilium.gate.budgets import spent_rounds
 from consilium.gate.fit import check_fit
@@ -96,10 +98,10 @@ def read_asked(data: bytes, *, house: House) -> Asked:
 def check_standing(connection: sa.Connection, asked: Asked, *, house: House) -> Standing:
     """Judge what may have changed since: agreement, transfer, dataset, time, recipe.
 
-    Plan: (1) the agreement is in force, between these two, under these keys;
+    Plan: (1) the agreement is in force, not revoked, between these two, under these keys;
     (2) a transfer for exactly this plan is started; (3) the dataset is the
-    agreed one and still here; (4) the plan has not run out; (5) the recipe is
-    installed with the plan's digest.
+    agreed one and still here; (4) neither agreement, approvals nor plan have run
+    out; (5) the recipe is installed with the plan's digest.
 
     Raises
     ------
@@ -111,6 +113,7 @@ def check_standing(connection: sa.Connection, asked: Asked, *, house: House) -> 
     agreement = find_agreement(connection, place.agreement)
     if agreement is None or agreement.provider != house.me:
         raise DeniedError("gate.no_agreement", agreement=place.agreement)
+    check_not_revoked(connection, agreement)
     if agreement.state != FINALIZED:
         raise DeniedError(
             "gate.agreement_not_in_force", agreement=place.agreement, state=agreement.state
@@ -126,17 +129,38 @@ def check_standing(connection: sa.Connection, asked: Asked, *, house: House) -> 
     if transfer.study_digest != study.digest:
         raise DeniedError("gate.other_plan", study=study.study)
     if transfer.state != STARTED:
-        raise DeniedError("gate.transfer_not_started", study=study.study, state=transfer.state)
+        raise DeniedError(
+            "gate.transfer_not_started",
+            study=study.study,
+            state=transfer.state,
+            ended_by=transfer.code,
+        )
     # 3. Dataset.
     dataset = find_dataset(connection, agreement.dataset)
     if dataset is None or place.dataset != agreement.dataset:
         raise DeniedError("gate.other_dataset", agreement=agreement.id)
-    # 4. Time of the plan; that of the agreement is one of its terms.
+    # 4. Time: of the agreement, which is one of its terms; of the dataset's approvals; of the plan.
+    check_time(agreement, dataset, now=house.clock.now())
     if house.clock.now() > read_time(study.expires):
         raise DeniedError("gate.study_expired", study=study.study)
     # 5. Recipe.
     _check_recipe(study, house)
     return Standing(agreement=agreement, dataset=dataset)
+
+
+def check_not_revoked(connection: sa.Connection, agreement: Agreement) -> None:
+    """Return if neither side has revoked an agreement.
+
+    Raises
+    ------
+    DeniedError
+        `gate.agreement_revoked`.
+    """
+    mark = find_revocation(connection, agreement.id, role=agreement.role)
+    if mark is not None:
+        raise DeniedError(
+            "gate.agreement_revoked", agreement=agreement.id, by=mark.by, time=mark.time
+        )
 
 
 def check_order(connection: sa.Connection, asked: Asked, standing: Standing) -> None:

@@ -252,6 +252,24 @@ class Gate:
                 tx.record("release.granted", leased.asked.study.study, said | _ground(standing))
         return reply
 
+    def find_refusal(self, order: bytes) -> DeniedError | None:
+        """Say why work under an admitted order may not go on, or None while it may.
+
+        Asked again and again while a job runs; it changes nothing and leaves no
+        evidence, which is for whoever acts on it.
+
+        Discloses
+        ---------
+        Nothing.
+        """
+        try:
+            asked = read_asked(order, house=self._house)
+            with self._database.read() as connection:
+                check_standing(connection, asked, house=self._house)
+        except DeniedError as refusal:
+            return refusal
+        return None
+
     def _admit(self, tx: Transaction, asked: Asked, standing: Standing) -> None:
         """Claim the study's place, ask the terms, and remember the order."""
         study, order, now = asked.study, asked.order, write_time(self._house.clock.now())

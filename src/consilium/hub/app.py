@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +51,7 @@ def make_app(counters: Counters) -> FastAPI:
         relay_router(
             counters.relay,
             door=counters.door,
-            is_member=lambda name: counters.members.find(name) is not None,
+            is_member=counters.members.is_admitted,
         )
     )
     app.include_router(witness_router(counters.witness, sender=sender))
@@ -67,11 +68,18 @@ def make_app(counters: Counters) -> FastAPI:
     return app
 
 
-def make_office(counters: Counters, *, database: Database, engine: HubEngine) -> FastAPI:
+def make_office(
+    counters: Counters,
+    *,
+    database: Database,
+    engine: HubEngine,
+    refresh: Callable[[], object],
+) -> FastAPI:
     """Make what the office sees on the hub's own socket.
 
     Inviting and revoking are not here: the office asks the signer itself, and
-    the hub's process never holds that right.
+    the hub's process never holds that right. What it offers is to look at once
+    (`refresh`) at what the signer has been told.
     """
     app = FastAPI(title="Consilium hub office", version=__version__)
     report_errors(app)
@@ -89,6 +97,11 @@ def make_office(counters: Counters, *, database: Database, engine: HubEngine) ->
             }
             for member in counters.members.list_all()
         ]
+
+    @app.post("/members/refresh")
+    def look() -> dict[str, Any]:
+        refresh()
+        return {}
 
     @app.get("/studies")
     def studies() -> list[dict[str, Any]]:

@@ -44,6 +44,7 @@ class HubEngine:
         self.child = SupervisedChild(
             "engine server", server_command(self._kit(Kind.ENGINE_SERVER)), folder=self._folder
         )
+        self._barred: tuple[int, frozenset[str]] = (-1, frozenset())
         self.port = FlareEngine(self._kit(Kind.ENGINE_SERVER), space=settings.hub.space)
 
     def start(self) -> None:
@@ -78,6 +79,19 @@ class HubEngine:
         """Swap a renewed certificate into its kit; the server goes on."""
         if kind in _KITS:
             renew_credentials(self._kit(kind), self._credentials(kind))
+
+    def bar(self, names: frozenset[str]) -> None:
+        """Keep these members' engines out, and no others; asked of each life of the server once.
+
+        Raises
+        ------
+        PeerError
+            `engine.not_running`: try again.
+        """
+        wanted = (self.life(), names)
+        if wanted != self._barred:
+            self.port.bar(names)
+            self._barred = wanted
 
     def is_listening(self) -> bool:
         """Say whether the server takes connections from hospitals."""

@@ -162,6 +162,11 @@ class Members:
         """
         return (self._known.get(participant) or self._look_up(participant)).location
 
+    def is_admitted(self, name: str) -> bool:
+        """Say whether a short name is a present member's."""
+        found = self.find(name)
+        return found is not None and found.state is Standing.ADMITTED
+
     def find(self, name: str) -> Member | None:
         """Look a member up by its short name."""
         with self._database.read() as connection:

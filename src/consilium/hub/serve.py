@@ -27,6 +27,7 @@ from consilium.hub.upkeep import KEYS, NAMES, ROOT_FILE, Upkeep
 from consilium.hub.witness import Witness
 from consilium.kernel.clock import Clock, SystemClock
 from consilium.kernel.errors import PeerError
+from consilium.kernel.identifiers import participant_id
 from consilium.ledger.certificates import read_certificate
 from consilium.ledger.database import Database, open_database
 from consilium.ledger.keys import SigningKey
@@ -173,8 +174,10 @@ def _open_door(
         on_renewal=lambda kind: (
             door.renew_certificate() if kind is Kind.HTTPS else engine.renew(kind)
         ),
-        on_revocation=lambda name: LOG.warning("member %s was revoked", name),
+        on_revocation=lambda name: _expel(counters, name),
+        on_standing=engine.bar,
         clock=SystemClock(),
+        longest_s=hub.upkeep_s,
     )
     upkeep.run_once()
     upkeep.start()
@@ -183,11 +186,17 @@ def _open_door(
     stack.callback(door.close)
     stack.callback(door.call, counters.relay.close)
     office = Serving(
-        make_office(counters, database=database, engine=engine),
+        make_office(counters, database=database, engine=engine, refresh=upkeep.run_once),
         home / "run" / "api.sock",
     )
     office.start()
     stack.callback(office.close)
+
+
+def _expel(counters: Counters, name: str) -> None:
+    """End a revoked member's part in everything that runs."""
+    LOG.warning("member %s was revoked", name)
+    counters.studies.expel(participant_id(counters.settings.hub.space, name))
 
 
 def _key_path(home: Path, kind: Kind) -> Path:

@@ -33,6 +33,7 @@ class HubSection:
     `host` is the name by which hospitals reach it; `listen` the address it
     binds. `also` lists further names or addresses for its certificates. `database`
     is an SQLAlchemy URL; empty means the file `hub.db` in the hub's folder.
+    `upkeep_s` is the longest time after which the hub hears of a revocation.
     """
 
     space: str
@@ -43,6 +44,7 @@ class HubSection:
     listen: str = "0.0.0.0"  # noqa: S104  (hospitals come from outside; that is the hub's purpose)
     also: tuple[str, ...] = ()
     database: str = ""
+    upkeep_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

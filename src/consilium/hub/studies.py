@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from consilium.dataspace.ports import Directory
 from consilium.federation.coordination import Coordinator, study_folder
+from consilium.federation.departures import note_departure
 from consilium.federation.states import LIVE, StudyState
-from consilium.federation.store import get_study, list_events, list_segments
+from consilium.federation.store import get_study, list_events, list_segments, list_studies
 from consilium.federation.studies import accept_study, find_accepted
 from consilium.gate.orders import Study, peek_study, verify_study
 from consilium.kernel.canonical import digest_of
@@ -40,6 +41,14 @@ class Submission(BaseModel):
     model_config = ConfigDict(extra="forbid")
     signed: str
     start: str
+
+
+class Departure(BaseModel):
+    """Why a hospital has ended its part in a study."""
+
+    model_config = ConfigDict(extra="forbid")
+    code: str = Field(max_length=80)
+    reason: str = Field(max_length=1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +146,39 @@ class StudyCounter:
         self.coordinator.stop(study)
         return {"study": study}
 
+    def leave(self, sender: ParticipantId, study: StudyId, departure: Departure) -> dict[str, Any]:
+        """Hear from a hospital that it has ended its part in a study; once is enough."""
+        with self.database.read() as connection:
+            row = get_study(connection, study)
+        plan = peek_study(row["signed"])
+        if plan.find_site(sender) is None:
+            raise NotFoundError("study.unknown", study=study)
+        if row["state"] in LIVE:
+            with self.database.write() as tx:
+                note_departure(
+                    tx,
+                    study,
+                    sender,
+                    code=departure.code,
+                    reason=departure.reason,
+                    clock=self.clock,
+                )
+        return {"study": study}
+
+    def expel(self, participant: ParticipantId) -> None:
+        """End the part of a member that was revoked: its own studies stop, the others' go on."""
+        with self.database.read() as connection:
+            live = list_studies(connection, states=LIVE)
+        for row in live:
+            study, plan = StudyId(row["id"]), peek_study(row["signed"])
+            if plan.lead == participant:
+                self.coordinator.stop(study)
+            elif plan.find_site(participant) is not None:
+                error = DeniedError("hub.member_revoked", member=participant)
+                said = {"code": error.code, "reason": error.public}
+                with self.database.write() as tx:
+                    note_departure(tx, study, participant, **said, clock=self.clock)
+
     def _own(self, sender: ParticipantId, study: StudyId) -> tuple[Study, StudyState]:
         with self.database.read() as connection:
             row = get_study(connection, study)
@@ -171,6 +213,10 @@ def studies_router(counter: StudyCounter, *, sender: Callable[..., Any]) -> APIR
     @router.get("/{study}/result")
     def result(study: str, who: ParticipantId = member) -> dict[str, Any]:
         return counter.result(who, StudyId(study))
+
+    @router.post("/{study}/leave")
+    def leave(study: str, departure: Departure, who: ParticipantId = member) -> dict[str, Any]:
+        return counter.leave(who, StudyId(study), departure)
 
     @router.post("/{study}/stop")
     def stop(study: str, who: ParticipantId = member) -> dict[str, Any]:

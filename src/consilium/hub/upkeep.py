@@ -14,8 +14,9 @@ from typing import Any, Protocol
 
 from consilium.hub.authority import Kind
 from consilium.hub.members import Members
+from consilium.hub.store import Standing
 from consilium.kernel.clock import Clock
-from consilium.kernel.errors import ConsiliumError, IntegrityError
+from consilium.kernel.errors import ConsiliumError, IntegrityError, PeerError
 from consilium.ledger.certificates import (
     certificate_key,
     earliest_renewal,
@@ -35,7 +36,6 @@ NAMES: dict[Kind, str] = {
 }
 """The hub's own keys and certificates: `keys/<name>.key`, `keys/<name>.crt`."""
 
-_LONGEST_SLEEP_S = 15.0
 _SHORTEST_SLEEP_S = 0.3
 _LOG = logging.getLogger("consilium.hub.upkeep")
 
@@ -67,8 +67,13 @@ class Upkeep:
         Called with the kind after a certificate's file was swapped.
     on_revocation : callable
         Called with a member's name after it was revoked.
+    on_standing : callable
+        Called each time with the names of all who are revoked, to bar them
+        elsewhere too; may fail while that is away, and is called again.
     clock : Clock
         For knowing when to look.
+    longest_s : float, optional
+        Longest time between two looks.
     """
 
     def __init__(
@@ -80,13 +85,17 @@ class Upkeep:
         on_renewal: Callable[[Kind], None],
         on_revocation: Callable[[str], None],
         clock: Clock,
+        on_standing: Callable[[frozenset[str]], None] = lambda _names: None,
+        longest_s: float = 5.0,
     ) -> None:
         self._signer = signer
         self._members = members
         self._keys = keys
         self._on_renewal = on_renewal
         self._on_revocation = on_revocation
+        self._on_standing = on_standing
         self._clock = clock
+        self._longest_s = longest_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="upkeep")
 
@@ -114,9 +123,18 @@ class Upkeep:
         swapped = [kind for kind, name in NAMES.items() if self._swap(name, own.get(kind))]
         for kind in swapped:
             self._on_renewal(kind)
-        for name in self._members.apply_standing(self._signer.list_standing()):
+        standing = self._signer.list_standing()
+        for name in self._members.apply_standing(standing):
             self._on_revocation(name)
+        revoked = {name for name, state in standing.items() if state == Standing.REVOKED}
+        self._tell_standing(frozenset(revoked))
         return swapped
+
+    def _tell_standing(self, revoked: frozenset[str]) -> None:
+        try:
+            self._on_standing(revoked)
+        except PeerError as error:
+            _LOG.info("revoked members are not barred everywhere yet: %s", error.public)
 
     def _swap(self, name: str, pem: object) -> bool:
         path = self._keys / f"{name}.crt"
@@ -138,4 +156,4 @@ class Upkeep:
     def _sleep_s(self) -> float:
         present = [load_certificate(self._keys / f"{name}.crt") for name in NAMES.values()]
         due = (earliest_renewal(present) - self._clock.now()).total_seconds()
-        return min(max(due, _SHORTEST_SLEEP_S), _LONGEST_SLEEP_S)
+        return min(max(due, _SHORTEST_SLEEP_S), max(self._longest_s, _SHORTEST_SLEEP_S))

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from consilium.kernel.errors import texts
+from consilium.models.marks import Mark
 from consilium.models.passports import Passport, SiteRecord, figure
 
 ROWS = {
@@ -31,8 +32,8 @@ WORST = {"auroc": min, "accuracy": min, "brier": max}
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|!])")
 
 
-def write_card(passport: Passport) -> str:
-    """Write the card.
+def write_card(passport: Passport, *, marks: Sequence[Mark] = ()) -> str:
+    """Write the card; marks on the passport stand right below its title.
 
     Returns
     -------
@@ -46,6 +47,7 @@ def write_card(passport: Passport) -> str:
     parts = [
         f"# {_safe(passport.name)}",
         f"> {_safe(passport.intended_use)}",
+        *_marked(marks),
         *_what(passport),
         *_from(passport),
         *_results(passport),
@@ -53,6 +55,36 @@ def write_card(passport: Passport) -> str:
         *_proof(passport),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _marked(marks: Sequence[Mark]) -> Iterable[str]:
+    if marks:
+        yield "## Revoked agreements 已撤销的合约"
+        yield (
+            "This model was made under agreements that have been revoked since. Ask those "
+            "hospitals before you use it. 本模型所依据的下列合约已被撤销，使用前请联系相关医院。"
+        )
+        yield _table(
+            (
+                "hospital 医院",
+                "agreement 合约",
+                "rounds 轮次",
+                "revoked by 撤销方",
+                "time 时间",
+                "reason 理由",
+            ),
+            [
+                (
+                    mark.participant,
+                    _safe(mark.agreement),
+                    str(mark.rounds),
+                    mark.by,
+                    mark.time,
+                    _safe(mark.reason),
+                )
+                for mark in marks
+            ],
+        )
 
 
 def _what(passport: Passport) -> Iterable[str]:

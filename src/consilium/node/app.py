@@ -12,11 +12,13 @@ from typing import Any
 
 from fastapi import Body, FastAPI
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Connection
 
 from consilium.dataspace.catalog import request_catalog
 from consilium.dataspace.connector import Connector
 from consilium.dataspace.datasets import get_dataset, list_datasets
 from consilium.dataspace.records import Agreement, Dataset, Role, Terms
+from consilium.dataspace.revocation import REVOKED, find_revocation, is_told, revoke
 from consilium.dataspace.sentences import sentences_of
 from consilium.dataspace.store import get_agreement, list_agreements
 from consilium.dataspace.wire.boundary import report_errors
@@ -33,6 +35,7 @@ from consilium.kernel.version import __version__
 from consilium.node.directory import HubDirectory
 from consilium.node.leading import Leading
 from consilium.node.link import HubLink
+from consilium.node.marking import list_marks
 from consilium.node.members import members_router
 from consilium.node.membership import Membership
 from consilium.node.persons_api import persons_router
@@ -63,6 +66,14 @@ class AgreementWish(BaseModel):
     participant: str
     dataset: str
     offer: str = ""
+
+
+class RevocationWish(BaseModel):
+    """Why an agreement is to end, and who asks for it."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: str
+    person: str = ""
 
 
 def make_app(rooms: Rooms) -> FastAPI:
@@ -134,18 +145,28 @@ def _add_agreements(app: FastAPI, rooms: Rooms) -> None:
     def request(wish: AgreementWish) -> dict[str, Any]:
         wanted = Wish(participant=ParticipantId(wish.participant), dataset=wish.dataset)
         listing = find_listing(connector, wanted, offer=wish.offer)
-        return _show_agreement(agree(connector, listing), rooms)
+        agreed = agree(connector, listing)
+        with connector.database.read() as connection:
+            return _show_agreement(connection, agreed, rooms)
 
     @app.get("/agreements")
     def agreements() -> list[dict[str, Any]]:
         with connector.database.read() as connection:
-            return [_show_agreement(one, rooms) for one in list_agreements(connection)]
+            return [_show_agreement(connection, one, rooms) for one in list_agreements(connection)]
 
     @app.get("/agreements/{agreement}")
     def agreement(agreement: str, role: Role = Role.CONSUMER) -> dict[str, Any]:
         with connector.database.read() as connection:
             found = get_agreement(connection, AgreementId(agreement), role=role)
-        return _show_agreement(found, rooms)
+            return _show_agreement(connection, found, rooms)
+
+    @app.post("/agreements/{agreement}/revocation")
+    def revocation(agreement: str, wish: RevocationWish) -> dict[str, Any]:
+        name = AgreementId(agreement)
+        mark = revoke(connector, name, reason=wish.reason, person=wish.person)
+        with connector.database.read() as connection:
+            found = get_agreement(connection, name, role=mark.role)
+            return _show_agreement(connection, found, rooms)
 
 
 def _add_budgets(app: FastAPI, rooms: Rooms) -> None:
@@ -172,7 +193,8 @@ def _add_studies(app: FastAPI, rooms: Rooms) -> None:
         with database.read() as connection:
             row = get_study(connection, StudyId(study))
             events = list_events(connection, StudyId(study), after=after)
-        return {**_show_study(row), "events": events}
+            marks = list_marks(connection, StudyId(study))
+        return {**_show_study(row), "marks": marks, "events": events}
 
     @app.get("/studies/{study}/result")
     def result(study: str) -> dict[str, Any]:
@@ -215,8 +237,20 @@ def _show_dataset(dataset: Dataset) -> dict[str, Any]:
     return asdict(dataset)
 
 
-def _show_agreement(agreement: Agreement, rooms: Rooms) -> dict[str, Any]:
-    return asdict(agreement) | {"words": _words(agreement.terms, rooms)}
+def _show_agreement(connection: Connection, agreement: Agreement, rooms: Rooms) -> dict[str, Any]:
+    """Show an agreement; a revoked one in that state, with who ended it, when and why."""
+    shown = asdict(agreement) | {"words": _words(agreement.terms, rooms), "revocation": None}
+    mark = find_revocation(connection, agreement.id, role=agreement.role)
+    if mark is None:
+        return shown
+    told: dict[str, Any] = {
+        "by": mark.by,
+        "time": mark.time,
+        "reason": mark.reason,
+        "person": mark.person,
+    }
+    told["counterpart_told"] = is_told(connection, mark)
+    return {**shown, "state": REVOKED, "revocation": told}
 
 
 def _words(terms: Terms, rooms: Rooms) -> list[dict[str, str]]:

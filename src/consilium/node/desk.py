@@ -8,81 +8,35 @@ as a descriptor: no path, key or address crosses.
 
 from __future__ import annotations
 
-import array
 import fcntl
-import json
 import logging
 import os
 import socket
-import struct
 import threading
 from collections.abc import Callable, Collection
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 from consilium.federation.ports import Desk
 from consilium.gate.orders import LARGEST_ORDER
 from consilium.kernel.canonical import Digest
 from consilium.kernel.errors import ConsiliumError, InputError, StateError
 from consilium.kernel.identifiers import LeaseId
+from consilium.node.frames import Message, receive_message, send_message, user_of
 
-LARGEST_LINE = 1 << 20
 LARGEST_UPDATE = 4 << 30
 LONGEST_PATH = 100
-_LENGTH = struct.Struct(">I")
-_BLOCK = 1 << 20
 _PATIENCE_S = 600.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """A line of JSON, raw bytes, and perhaps an open file."""
+class Keeper(Protocol):
+    """Keeps the lines of job processes, so that the node can end them: `RunningJobs`."""
 
-    line: dict[str, Any]
-    body: bytes = b""
-    file: BinaryIO | None = None
-
-
-def send_message(line: socket.socket, message: Message) -> None:
-    """Write a message; a file goes along with its first bytes."""
-    head = json.dumps(message.line | {"size": len(message.body)}).encode()
-    framed = _LENGTH.pack(len(head)) + head
-    if message.file is not None:
-        rights = array.array("i", [message.file.fileno()])
-        sent = line.sendmsg([framed], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
-        framed = framed[sent:]
-    for part in (framed, message.body):
-        if part:
-            line.sendall(part)
-
-
-def receive_message(line: socket.socket, *, largest: int) -> Message:
-    """Read a message whose body is at most `largest` bytes.
-
-    Raises
-    ------
-    InputError
-        `engine.desk_message`.
-    """
-    first, file = _receive_first(line)
-    try:
-        (length,) = _LENGTH.unpack(first + _receive(line, _LENGTH.size - len(first)))
-        if not 0 < length <= LARGEST_LINE:
-            raise InputError("engine.desk_message", reason="length")
-        read = json.loads(_receive(line, length))
-        size = read.pop("size")
-        if type(size) is not int or not 0 <= size <= largest:
-            raise InputError("engine.desk_message", reason="size")
-        return Message(line=read, body=_receive(line, size), file=file)
-    except (ValueError, TypeError, KeyError, AttributeError, InputError) as error:
-        if file is not None:
-            file.close()
-        if isinstance(error, InputError):
-            raise
-        raise InputError("engine.desk_message", reason="form") from error
+    def keep(self, order: bytes, line: socket.socket) -> None:
+        """Answer on the line, and return when the job process has left it."""
+        ...
 
 
 class DeskServer:
@@ -96,6 +50,8 @@ class DeskServer:
         Who answers: the node's gate.
     users : collection of int, optional
         Numbers of the users who may ask; this process's own if not given.
+    keeper : Keeper, optional
+        Keeps the lines of job processes; without one they are only held open.
 
     Raises
     ------
@@ -103,12 +59,20 @@ class DeskServer:
         `engine.desk_path` when the path is too long for a socket.
     """
 
-    def __init__(self, path: Path, desk: Desk, *, users: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        desk: Desk,
+        *,
+        users: Collection[int] = (),
+        keeper: Keeper | None = None,
+    ) -> None:
         length = len(os.fsencode(path.absolute()))
         if length > LONGEST_PATH:
             raise InputError("engine.desk_path", length=length)
         self._path = path
         self._desk = desk
+        self._keeper = keeper
         self._users = set(users) or {os.getuid()}
         self._listener: socket.socket | None = None
 
@@ -137,7 +101,7 @@ class DeskServer:
                 line, _ = listener.accept()
             except OSError:
                 return
-            if _user_of(line) in self._users:
+            if user_of(line) in self._users:
                 threading.Thread(target=self._answer, args=(line,), daemon=True).start()
             else:
                 line.close()
@@ -146,7 +110,11 @@ class DeskServer:
         line.settimeout(_PATIENCE_S)
         with closing(line):
             try:
-                answer = self._respond(receive_message(line, largest=LARGEST_UPDATE))
+                asked = receive_message(line, largest=LARGEST_UPDATE)
+                if asked.line.get("call") == "stay":
+                    self._keep(line, asked.body)
+                    return
+                answer = self._respond(asked)
             except (ConsiliumError, OSError) as error:
                 answer = _as_error(error)
             try:
@@ -156,6 +124,17 @@ class DeskServer:
             finally:
                 if answer.file is not None:
                     answer.file.close()
+
+    def _keep(self, line: socket.socket, order: bytes) -> None:
+        """Keep a job process's line until it is gone."""
+        _check_order(order)
+        if self._keeper is not None:
+            self._keeper.keep(order, line)
+            return
+        send_message(line, Message(line={}))
+        line.settimeout(None)
+        while line.recv(64):
+            pass
 
     def _respond(self, message: Message) -> Message:
         calls: dict[str, Callable[[dict[str, Any], bytes], Message]] = {
@@ -205,28 +184,3 @@ def _check_order(order: bytes) -> None:
 def _as_error(error: Exception) -> Message:
     known = error if isinstance(error, ConsiliumError) else StateError("engine.desk_failed")
     return Message(line={"error": known.as_record()})
-
-
-def _user_of(line: socket.socket) -> int:
-    size = struct.calcsize("3i")
-    peer = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-    return int(struct.unpack("3i", peer)[1])
-
-
-def _receive_first(line: socket.socket) -> tuple[bytes, BinaryIO | None]:
-    room = socket.CMSG_SPACE(array.array("i", [0]).itemsize)
-    data, rights, _, _ = line.recvmsg(_LENGTH.size, room)
-    for level, kind, content in rights:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            return data, os.fdopen(array.array("i", content[:4])[0], "rb")
-    return data, None
-
-
-def _receive(line: socket.socket, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        block = line.recv(min(size - len(data), _BLOCK))
-        if not block:
-            raise InputError("engine.desk_message", reason="cut off")
-        data += block
-    return bytes(data)

@@ -39,6 +39,8 @@ from consilium.node.membership import Membership
 
 MEMBER_LIST = "members"
 """Kind of the hub's statement that lists the members."""
+REVOKED = "participant.revoked"
+"""Kind of the evidence that a member was seen revoked, once for each key."""
 PINNED = "participant.pinned"
 """Kind of the evidence that pins a key; the last one of a participant counts."""
 
@@ -101,6 +103,7 @@ class HubDirectory:
         self._fetched = float("-inf")
         self._pins: dict[ParticipantId, str] = {}
         self._unwritten: dict[ParticipantId, str] = {}
+        self._seen_revoked: set[str] = set()
 
     def key_of(self, participant: ParticipantId) -> PublicKey:
         """Return a participant's present key.
@@ -154,6 +157,41 @@ class HubDirectory:
             self._refresh()
             hub = self._membership.hub_participant
             return [entry for name, entry in self._entries.items() if name != hub]
+
+    def list_revoked(self) -> list[ParticipantId]:
+        """List the members that are revoked and of whom that is not in our evidence yet.
+
+        Fetches the list if it has become stale.
+
+        Raises
+        ------
+        PeerError, IntegrityError
+            As `key_of`.
+        """
+        with self._lock:
+            if time.monotonic() - self._fetched > self._stale_s:
+                self._refresh()
+            revoked = [entry.identity for entry in self._entries.values() if not entry.admitted]
+            fresh = [one for one in revoked if one.key.text not in self._seen_revoked]
+        return [one.participant for one in fresh if not self._has_recorded(one)]
+
+    def record_revoked(self, participant: ParticipantId) -> None:
+        """Write into the evidence that a member was seen revoked."""
+        with self._lock:
+            entry = self._entries[participant]
+            key = entry.identity.key.text
+            with self._database.write() as tx:
+                tx.record(REVOKED, participant, {"key": key, "list": self._issued})
+            self._seen_revoked.add(key)
+
+    def _has_recorded(self, one: Identity) -> bool:
+        entries = self._database.evidence.entries(
+            kind=REVOKED, subject=one.participant, limit=_MOST_PINS
+        )
+        found = any(entry.facts["key"] == one.key.text for entry in entries)
+        if found:
+            self._seen_revoked.add(one.key.text)
+        return found
 
     def accept_key(self, participant: ParticipantId, fingerprint: str) -> None:
         """Accept a changed key, on the word of a person who has asked the hospital.

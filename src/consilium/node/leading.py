@@ -65,6 +65,8 @@ class Office:
     aggregator: str
     models: Path
     titles: Callable[[], Mapping[ParticipantId, str]]
+    mark: Callable[[], object] = int
+    """Marks models whose agreements were revoked, before anybody is shown a new one."""
     answer_s: float = ANSWER_S
 
 
@@ -285,6 +287,7 @@ class Lead:
         write_atomic(stem.with_suffix(".card.md"), write_card(passport).encode())
         write_atomic(stem.with_suffix(".bom.json"), write_bom(passport).encode())
         write_atomic(stem.with_suffix(".passport"), signed.encode())
+        self.office.mark()
         close_study(self.connector, plan)
         self._keep(outcome, passport.digest, file=stem.with_suffix(".passport"))
 

@@ -97,6 +97,8 @@ class HubLink:
         Posts checkpoints.
     clock : Clock
         For renewal.
+    refresh : callable, optional
+        Looks at the member list, if that has become stale.
     settings : LinkSettings, optional
     """
 
@@ -110,6 +112,7 @@ class HubLink:
         checkpoint: Callable[[], str],
         hub: HubClient,
         clock: Clock,
+        refresh: Callable[[], object] = int,
         settings: LinkSettings | None = None,
     ) -> None:
         self._caller = caller
@@ -119,6 +122,7 @@ class HubLink:
         self._checkpoint = checkpoint
         self._hub = hub
         self._clock = clock
+        self._refresh = refresh
         self._settings = settings or LinkSettings()
         self._shown = ""
         self._showing = threading.Lock()
@@ -249,6 +253,7 @@ class HubLink:
         while True:
             done = await self._try(self._renew_if_due)
             done = await self._try(self.show_checkpoint) and done
+            done = await self._try(self._refresh) and done
             if done:
                 waits.reset()
                 self._online.set()

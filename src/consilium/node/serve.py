@@ -8,11 +8,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from consilium.dataspace.caution import AfterRevocation
 from consilium.dataspace.connector import Connector
 from consilium.dataspace.endpoints import answer
 from consilium.dataspace.outbox import Outbox
 from consilium.dataspace.ports import WireReply, WireRequest
 from consilium.dataspace.records import PrivacyBudget
+from consilium.dataspace.revocation_routes import REVOCATION_ROUTES
 from consilium.dataspace.wire.serving import Serving
 from consilium.federation.registry import Recipes
 from consilium.gate.gate import Gate
@@ -24,6 +26,7 @@ from consilium.ledger.lifetime import own_home, stop_on_signals
 from consilium.node.app import Rooms, make_app
 from consilium.node.desk import DeskServer
 from consilium.node.directory import HubDirectory
+from consilium.node.enforcement import Enforcement, end_revoked
 from consilium.node.engine import NodeEngine
 from consilium.node.hub_client import Caller, HubClient
 from consilium.node.leading import Leading, Office
@@ -121,7 +124,7 @@ def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDir
     """Make this hospital's connector; its own door answers what it asks of itself."""
 
     def answer_here(request: WireRequest) -> WireReply:
-        return answer(connector, request)
+        return answer(connector, request, also=REVOCATION_ROUTES)
 
     transport, client = make_transport(ground.caller, trust=ground.keys.trust(), answer=answer_here)
     directory = HubDirectory(
@@ -131,6 +134,7 @@ def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDir
         root=ground.keys.root(),
         database=ground.database,
         clock=ground.clock,
+        stale_s=ground.settings.members_s,
     )
     connector = Connector(
         me=ground.membership.participant,
@@ -141,7 +145,7 @@ def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDir
         clock=ground.clock,
         directory=directory,
         transport=transport,
-        decide=PersonsDecide(ground.approvals),
+        decide=AfterRevocation(PersonsDecide(ground.approvals), ground.database),
         waiting=Waiting(settings=ground.approvals, clock=ground.clock),
     )
     outbox = Outbox(connector)
@@ -170,10 +174,13 @@ def _build(
         min_cases=ground.settings.min_cases,
         location_of=directory.location_of,
     )
-    desk = DeskServer(desk_path, gate)
+    enforcement = Enforcement(connector, judge=gate, hub=ground.hub, models=home / "models")
+    enforcement.start()
+    stack.callback(enforcement.stop)
+    desk = DeskServer(desk_path, gate, keeper=enforcement.jobs)
     desk.serve()
     stack.callback(desk.close)
-    link = _make_link(ground, connector, engine)
+    link = _make_link(ground, connector, engine, directory=directory)
     link.start()
     stack.callback(link.stop)
     engine.start()
@@ -188,6 +195,7 @@ def _build(
         titles=lambda: {
             entry.identity.participant: entry.identity.title for entry in directory.list_entries()
         },
+        mark=enforcement.marker.mark,
         answer_s=ground.settings.answer_s,
     )
     registrar = Registrar(
@@ -217,7 +225,9 @@ def _build(
     )
 
 
-def _make_link(ground: Ground, connector: Connector, engine: NodeEngine) -> HubLink:
+def _make_link(
+    ground: Ground, connector: Connector, engine: NodeEngine, *, directory: HubDirectory
+) -> HubLink:
     renewal = Renewal(
         ground.membership,
         ground.keys,
@@ -228,9 +238,10 @@ def _make_link(ground: Ground, connector: Connector, engine: NodeEngine) -> HubL
     return HubLink(
         ground.caller,
         trust=ground.keys.trust(),
-        answer=lambda request: answer(connector, request),
+        answer=lambda request: answer(connector, request, also=REVOCATION_ROUTES),
         renewal=renewal,
         checkpoint=ground.database.evidence.checkpoint,
         hub=ground.hub,
         clock=ground.clock,
+        refresh=lambda: end_revoked(connector, directory),
     )

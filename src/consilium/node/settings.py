@@ -39,6 +39,8 @@ class NodeSettings:
     node's folder. `min_cases` is the smallest count that may leave, at least 5.
     `epsilon` and `delta` are the privacy budget of a dataset whose steward names
     no other.
+    `members_s` is how old the member list may become before it is fetched anew,
+    in seconds, at most 60.
     `answer_s` is how long a study that this hospital leads waits for another
     hospital's agreement and start; more where persons decide there.
     """
@@ -47,6 +49,7 @@ class NodeSettings:
     min_cases: int = 10
     epsilon: float = _USUAL.epsilon
     delta: float = _USUAL.delta
+    members_s: int = 20
     answer_s: int = 60
 
     def url(self, home: Path) -> str:
@@ -98,6 +101,7 @@ def _read_node(table: Section, before: NodeSettings) -> NodeSettings:
         min_cases=table.whole("min_cases", low=_LEAST_CASES, default=before.min_cases, digits=True),
         epsilon=_amount(table, "epsilon", before.epsilon, high=_GREATEST_EPSILON),
         delta=_amount(table, "delta", before.delta, high=_GREATEST_DELTA),
+        members_s=table.whole("members_s", low=1, high=60, default=before.members_s, digits=True),
         answer_s=table.whole(
             "answer_s", low=1, high=_MOST_ANSWER_S, default=before.answer_s, digits=True
         ),

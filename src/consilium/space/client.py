@@ -194,6 +194,11 @@ class Agreements:
         body = {"participant": participant, "dataset": dataset, "offer": offer}
         return dict(self._wire.post("/agreements", body))
 
+    def revoke(self, agreement: str, *, reason: str, person: str = "") -> Record:
+        """End an agreement for good, from whichever side; its counterpart is told the reason."""
+        body = {"reason": reason, "person": person}
+        return dict(self._wire.post(f"/agreements/{agreement}/revocation", body))
+
 
 class Studies:
     """Studies that this hospital leads."""

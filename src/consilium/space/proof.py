@@ -15,6 +15,8 @@ from consilium.kernel.errors import NotFoundError
 from consilium.ledger.certificates import certificate_key, load_certificate
 from consilium.ledger.keys import PublicKey
 from consilium.ledger.verification import Verdict, verify_log
+from consilium.models.marks import Mark, read_mark, read_marks
+from consilium.space.record import ResultRecord
 
 CERTIFICATES = {"node": "keys/participant.crt", "hub": "keys/hub.crt"}
 """Whose key signs a home's log, by kind of home: no private key is needed to check it."""
@@ -36,6 +38,14 @@ def verify_home(home: Path, *, checkpoint: str | None = None) -> Verdict:
         `space.no_log` when there is no node or hub; `ledger.no_log`.
     """
     return verify_log(database_of(home), key=key_of(home), checkpoint=checkpoint)
+
+
+def marks_of(record: ResultRecord) -> list[Mark]:
+    """List the agreements of a result's model that were revoked, as its passport's marks say.
+
+    Read, not verified: `consilium passport verify` proves them.
+    """
+    return [read_mark(text) for text in read_marks(Path(record.model.passport))]
 
 
 def database_of(home: Path) -> str:

@@ -21,6 +21,7 @@ from consilium.dataspace.endpoints import answer
 from consilium.dataspace.outbox import Outbox
 from consilium.dataspace.ports import Decide, Transport, WireReply, WireRequest
 from consilium.dataspace.records import Agreement, Negotiation, Role, Terms, Transfer
+from consilium.dataspace.revocation_routes import REVOCATION_ROUTES
 from consilium.dataspace.settings import DataspaceSettings
 from consilium.dataspace.store import get_agreement, get_process
 from consilium.dataspace.wire.transports import LocalTransport
@@ -163,7 +164,7 @@ class Hospital:
         self.open()
 
     def answer(self, request: WireRequest) -> WireReply:
-        return answer(self.connector, request)
+        return answer(self.connector, request, also=REVOCATION_ROUTES)
 
     def register(self, name: str = "heart", **changes: Any) -> Dataset:
         given: dict[str, Any] = {
@@ -208,7 +209,14 @@ class Hospital:
 class Space:
     """The member list, the clock and the way between hospitals."""
 
-    def __init__(self, folder: Path, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Clock | None = None,
+        place: Callable[[str], str] | None = None,
+    ) -> None:
+        self.place = place or self._make_file
         self.folder = folder
         self.held = HeldClock(START)
         self.clock: Clock = clock or self.held
@@ -221,14 +229,16 @@ class Space:
     def add(self, name: str, **options: Any) -> Hospital:
         key = SigningKey.generate()
         self.keys[participant(name)] = key.public
-        path = self.folder / f"{name}.db"
-        path.write_bytes(empty_database())
-        path.chmod(0o600)
-        url = f"sqlite:///{path}"
-        hospital = Hospital(name, url, key, self, **options)
+        hospital = Hospital(name, self.place(name), key, self, **options)
         self.doors[hospital.me] = hospital.answer
         self.hospitals[name] = hospital
         return hospital
+
+    def _make_file(self, name: str) -> str:
+        path = self.folder / f"{name}.db"
+        path.write_bytes(empty_database())
+        path.chmod(0o600)
+        return f"sqlite:///{path}"
 
     def settle(self, *, most: int = 50) -> None:
         """Deliver until nothing is due anywhere."""

@@ -6,6 +6,8 @@ counts every look at it. The benchmarks are made importable: their measures,
 made small, are tests here.
 """
 
+import os
+import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -19,8 +21,11 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from consilium.dataspace.connector import Connector
+from consilium.dataspace.decisions import PolicyDecide
 from consilium.dataspace.policy import agreement_of, offer_for, policy_of
 from consilium.dataspace.records import Agreement, Dataset, Negotiation, Role, Terms, Transfer
+from consilium.dataspace.revocation import revoke
 from consilium.dataspace.store import add
 from consilium.dataspace.tables import AGREEMENTS, NEGOTIATIONS, TRANSFERS
 from consilium.gate.gate import Gate
@@ -157,6 +162,25 @@ class World:
         with self.database.write() as tx:
             add(tx, _transfer(study))
 
+    def revoke(self) -> None:
+        """End the agreement, as its provider's steward would."""
+        revoke(self._connector(), AgreementId("urn:uuid:agreement-south"), reason="enough")
+
+    def _connector(self) -> Connector:
+        directory: Any = None  # nobody is asked
+        transport: Any = None
+        return Connector(
+            me=participant("south"),
+            title="South",
+            root="https://hub.example.org/members/south/dsp",
+            database=self.database,
+            key=self.keys["south"],
+            clock=self.clock,
+            directory=directory,
+            transport=transport,
+            decide=PolicyDecide(),
+        )
+
     def break_evidence(self) -> None:
         """Make every evidence entry fail, as on a full disk."""
         with self.database.write() as tx:
@@ -226,10 +250,9 @@ def array_file() -> bytes:
     return buffer.getvalue()
 
 
-def _open(path: Path, keys: dict[str, SigningKey], clock: Clock) -> Database:
-    return open_database(
-        f"sqlite:///{path}", key=keys["south"], clock=clock, origin=participant("south")
-    )
+def _open(place: Path | str, keys: dict[str, SigningKey], clock: Clock) -> Database:
+    url = place if isinstance(place, str) else f"sqlite:///{place}"
+    return open_database(url, key=keys["south"], clock=clock, origin=participant("south"))
 
 
 def _terms() -> Terms:
@@ -291,13 +314,13 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, Sig
 def make_world(
     tmp_path: Path, keys: dict[str, SigningKey], empty_database: Path
 ) -> Iterator[Callable[..., World]]:
-    """Give a maker of worlds; `public`, `n_train` and `n_test` can be chosen."""
+    """Give a maker of worlds; `public`, `n_train`, `n_test` and `url` can be chosen."""
     opened: list[Database] = []
 
     def make(**changes: Any) -> World:
         clock = HeldClock(datetime(2026, 1, 10, tzinfo=UTC))
         copy = Path(shutil.copy(empty_database, tmp_path / f"node-{len(opened)}.db"))
-        database = _open(copy, keys, clock)
+        database = _open(changes.pop("url", copy), keys, clock)
         opened.append(database)
         blobs = CountingBlobs(tmp_path / f"blobs-{len(opened)}")
         terms, study = _terms(), make_study(keys)
@@ -326,6 +349,30 @@ def make_world(
     yield make
     for database in opened:
         database.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def any_world(request: pytest.FixtureRequest, make_world: Callable[..., World]) -> Iterator[World]:
+    """A world on each kind of database."""
+    if request.param == "sqlite":
+        yield make_world()
+        return
+    server = os.environ.get("CONSILIUM_TEST_POSTGRES")
+    if not server:
+        explain = "CONSILIUM_TEST_POSTGRES names no PostgreSQL server"
+        pytest.fail(explain) if os.environ.get("CI") else pytest.skip(explain)
+    schema = f"consilium_test_{secrets.token_hex(6)}"
+    address = sa.make_url(server).set(drivername="postgresql+psycopg")
+    admin = sa.create_engine(address, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"CREATE SCHEMA {schema}"))
+    address = address.update_query_dict({"options": f"-csearch_path={schema}"})
+    found = make_world(url=address.render_as_string(hide_password=False))
+    yield found
+    found.database.close()
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"DROP SCHEMA {schema} CASCADE"))
+    admin.dispose()
 
 
 @pytest.fixture

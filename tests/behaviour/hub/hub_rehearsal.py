@@ -142,7 +142,7 @@ class Hub:
         pace = Pace(settings.relay.joins_per_minute)
         app.include_router(joining_router(counter, sender=self.door.sender, pace=pace))
         app.include_router(witness_router(witness, sender=self.door.sender))
-        is_member = lambda name: self.members.find(name) is not None  # noqa: E731
+        is_member = self.members.is_admitted
         app.include_router(relay_router(self.relay, door=self.door, is_member=is_member))
         body = settings.relay.body_bytes
         limits = {"/members/": body, "/relay/answers/": 2 * body}

@@ -159,7 +159,7 @@ def test_a_study_is_begun_watched_and_read_over_the_api(
     await_study(node.hospital, study)
     shown = node.get(f"/studies/{study}")
     assert (shown["state"], shown["title"]) == ("COMPLETED", "Heart disease")
-    assert set(shown) == {"id", "state", "title", "created", "updated", "reason", "events"}
+    assert set(shown) == {"id", "state", "title", "created", "updated", "reason", "marks", "events"}
     half = shown["events"][len(shown["events"]) // 2]["id"]
     later = node.get(f"/studies/{study}", after=half)["events"]
     assert [event["id"] for event in later] == [

@@ -22,7 +22,7 @@ from consilium.federation.coordination import study_folder
 from consilium.federation.local import LocalEngine
 from consilium.federation.states import StudyState
 from consilium.gate.orders import peek_study, sign_study
-from consilium.hub.studies import StudyCounter, Submission, studies_router
+from consilium.hub.studies import Departure, StudyCounter, Submission, studies_router
 from consilium.kernel.errors import (
     ConsiliumError,
     DeniedError,
@@ -244,3 +244,32 @@ def test_the_routes_take_the_sender_from_the_door_and_refuse_unknown_fields(
     assert asyncio.run(ask("GET", f"/studies/{counter.study}/events?after=x")).status_code == 400
     assert asyncio.run(ask("POST", f"/studies/{counter.study}/stop")).status_code == 200
     counter.hub.await_state(counter.study)
+
+
+def test_a_hospital_leaves_a_study_once_and_others_cannot_do_it_for_it(counter: Counter) -> None:
+    counter.submit()
+    why = Departure(code="gate.agreement_revoked", reason="It was revoked.")
+    leave = counter.at.leave
+    assert code_of(lambda: leave(counter.stranger, counter.study, why), NotFoundError) == (
+        "study.unknown"
+    )
+    for _ in range(2):
+        assert leave(counter.site, counter.study, why) == {"study": counter.study}
+    kinds = [entry.kind for entry in counter.hub.database.evidence.entries(limit=1000)]
+    assert kinds.count("study.left") == 1
+    counter.hub.await_state(counter.study)
+    after = counter.hub.database.evidence.size
+    leave(counter.lead, counter.study, why)
+    assert counter.hub.database.evidence.size == after, "an ended study is left by nobody"
+
+
+def test_a_member_that_was_revoked_takes_its_studies_along(counter: Counter) -> None:
+    counter.submit()
+    counter.at.expel(counter.site)
+    events = counter.at.watch(counter.lead, counter.study, after=0)["events"]
+    told = [event["facts"] for event in events if event["kind"] == "left"]
+    assert [(one["participant"], one["code"]) for one in told] == [
+        (counter.site, "hub.member_revoked")
+    ]
+    counter.at.expel(counter.lead)
+    assert counter.hub.await_state(counter.study) in {StudyState.STOPPED, StudyState.COMPLETED}

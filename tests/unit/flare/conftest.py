@@ -73,6 +73,9 @@ class FakeDesk:
     def admit(self, order: bytes) -> None:
         self._hear("admit", order)
 
+    def stay(self, order: bytes) -> None:
+        self._hear("stay", order)
+
     def report_refusal(self, code: str, reason: str) -> None:
         assert reason
         self._hear("refused", code)

@@ -17,7 +17,8 @@ import pytest
 from consilium.kernel.canonical import digest_of
 from consilium.kernel.errors import DeniedError, InputError, PeerError, StateError
 from consilium.kernel.identifiers import LeaseId
-from consilium.node.desk import DeskServer, Message, receive_message, send_message
+from consilium.node.desk import DeskServer
+from consilium.node.frames import Message, receive_message, send_message
 from consilium.node.job_main import SocketDesk
 
 from .conftest import FakeDesk

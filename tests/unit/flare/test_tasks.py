@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from nvflare.apis.event_type import EventType
 from nvflare.apis.fl_constant import FLContextKey, ReturnCode, RunProcessKey
 from nvflare.apis.shareable import Shareable, make_reply
 from nvflare.apis.signal import Signal
@@ -108,6 +109,25 @@ def test_a_task_of_another_form_never_reaches_the_desk(
     reply = execute(fake, kind, **content)
     assert str(reply[REFUSAL]).startswith("engine.bad_task: ")
     assert fake.get_engine().client.components["desk"].asked == []
+
+
+def test_the_job_goes_to_the_desk_as_soon_as_its_process_runs(
+    context: Callable[..., Any], order: Order
+) -> None:
+    fake, executor = context(), RecipeExecutor()
+    executor.handle_event(EventType.START_RUN, fake)
+    assert fake.get_engine().client.components["desk"].asked == [("stay", order.as_json())]
+
+
+def test_a_job_that_cannot_be_ended_does_not_begin(context: Callable[..., Any]) -> None:
+    fake, executor = context(StateError("engine.desk_failed")), RecipeExecutor()
+    executor.handle_event(EventType.START_RUN, fake)
+    data = Shareable()
+    data.update({ROUND: 1, MODEL: b"model"})
+    reply = executor.execute(TRAIN, data, fake, Signal())
+    assert str(reply[REFUSAL]).startswith("engine.desk_failed: ")
+    asked = [call for call, _ in fake.get_engine().client.components["desk"].asked]
+    assert asked == ["stay", "stay"], "it is tried again, and nothing is leased"
 
 
 def test_without_a_desk_in_the_sites_kit_nothing_is_done(tmp_path: Path) -> None:
@@ -231,6 +251,32 @@ def test_an_abort_ends_the_cast_at_once(make_cast: Callable[..., Any]) -> None:
     assert stopped.value.code == "engine.aborted"
     assert time.monotonic() - began < 10
     assert len(communicator.cancelled) == 1
+
+
+class FakeEngine:
+    """As much of FLARE's server engine as barring needs."""
+
+    def __init__(self) -> None:
+        manager = SimpleNamespace(disabled_clients={"old", "both"})
+        self.server = SimpleNamespace(client_manager=manager)
+        self.said: list[tuple[str, list[str]]] = []
+
+    def disable_clients(self, names: list[str]) -> None:
+        self.said.append(("disable", names))
+
+    def enable_clients(self, names: list[str]) -> None:
+        self.said.append(("enable", names))
+
+
+def test_exactly_the_revoked_members_are_barred(tmp_path: Path) -> None:
+    control, engine = HubControl(str(tmp_path / "c.sock"), str(tmp_path)), FakeEngine()
+    control._engine = engine
+    assert control.answer({"call": "bar", "names": "both new"}) == {}
+    assert engine.said == [("disable", ["new"]), ("enable", ["old"])]
+    engine.said.clear()
+    engine.server.client_manager.disabled_clients = set()
+    assert control.answer({"call": "bar", "names": ""}) == {}
+    assert engine.said == []
 
 
 class FakeServer:

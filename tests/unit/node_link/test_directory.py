@@ -218,3 +218,22 @@ def test_the_local_api_lists_members_and_accepts_a_key(bench: ListBench) -> None
     assert (refused.status_code, refused.json()["code"]) == (409, "link.key_not_shown")
     right = {"participant": SOUTH, "fingerprint": listed[0]["fingerprint"]}
     assert asyncio.run(ask("POST", "/members/key", right)).json() == right
+
+
+def test_a_revoked_member_is_told_of_once_for_each_key(bench: ListBench) -> None:
+    key = SigningKey.generate()
+    bench.enter("south", key)
+    assert bench.directory.list_revoked() == []
+    bench.enter("south", key, state="revoked")
+    directory = bench.open(stale_s=0.0)
+    assert directory.list_revoked() == [SOUTH]
+    directory.record_revoked(SOUTH)
+    assert directory.list_revoked() == []
+    assert bench.open(stale_s=0.0).list_revoked() == [], "nor after a restart"
+    (entry,) = bench.database.evidence.entries(kind="participant.revoked")
+    assert (entry.subject, entry.facts["key"]) == (SOUTH, key.public.text)
+    again = SigningKey.generate()
+    bench.enter("south", again)
+    assert directory.list_revoked() == []
+    bench.enter("south", again, state="revoked")
+    assert directory.list_revoked() == [SOUTH]

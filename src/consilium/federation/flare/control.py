@@ -70,6 +70,7 @@ class HubControl(FLComponent):
             "abort": self._abort,
             "delete": self._delete,
             "jobs": self._jobs,
+            "bar": self._bar,
         }
 
     def handle_event(self, event_type: str, fl_ctx: FLContext) -> None:
@@ -150,6 +151,16 @@ class HubControl(FLComponent):
         with self._engine.new_context() as context:
             jobs = self._engine.job_def_manager.get_all_jobs(context)
         return {"jobs": {job.job_id: str(job.meta.get(JobMetaKey.STATUS.value)) for job in jobs}}
+
+    def _bar(self, names: str) -> dict[str, Any]:
+        """Keep exactly these sites out: connections are dropped, and none is taken again."""
+        wanted = frozenset(names.split())
+        present = frozenset(self._engine.server.client_manager.disabled_clients)
+        for name in sorted(wanted - present):
+            self._engine.disable_clients([name])
+        for name in sorted(present - wanted):
+            self._engine.enable_clients([name])
+        return {}
 
     def _abort(self, job: str) -> dict[str, Any]:
         is_waiting = self._meta(job).get(JobMetaKey.STATUS.value) == RunStatus.SUBMITTED.value

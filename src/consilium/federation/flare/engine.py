@@ -138,6 +138,20 @@ class FlareEngine:
         except PeerError:
             return
 
+    def bar(self, names: frozenset[str]) -> None:
+        """Keep these sites out, connected or not, and let all others in again.
+
+        Raises
+        ------
+        PeerError
+            `engine.not_running` while the server is down; try again.
+
+        Discloses
+        ---------
+        Nothing.
+        """
+        self._ask("bar", names=" ".join(sorted(names)))
+
     def prune(self) -> None:
         """Remove ended jobs from the engine's store, and the notes of old attempts.
 

@@ -3,7 +3,8 @@
 The executor holds no data and decides nothing. It hands each task to the site
 worker, which asks the node's desk for the data, learns, and has the result
 gated and signed by the node. What goes back are those bytes, or the code and
-sentence of a refusal.
+sentence of a refusal. Before its first task, and as early as FLARE lets it, it
+tells the desk that it is there, so that the node can end it at any moment.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from nvflare.apis.event_type import EventType
 from nvflare.apis.executor import Executor
 from nvflare.apis.fl_constant import FLContextKey, ReturnCode
 from nvflare.apis.fl_context import FLContext
@@ -20,7 +22,7 @@ from nvflare.apis.signal import Signal
 
 from consilium.federation.flare.jobs import ORDER_FILE
 from consilium.federation.flare.kits import DESK_COMPONENT
-from consilium.federation.ports import EVALUATE, TRAIN, Desk, SiteWork, Task
+from consilium.federation.ports import EVALUATE, TRAIN, JobDesk, SiteWork, Task
 from consilium.federation.registry import Recipes
 from consilium.federation.site import SiteWorker
 from consilium.kernel.errors import ConsiliumError, DeniedError, StateError
@@ -41,6 +43,19 @@ class RecipeExecutor(Executor):
     def __init__(self) -> None:
         super().__init__()
         self._worker: SiteWork | None = None
+
+    def handle_event(self, event_type: str, fl_ctx: FLContext) -> None:
+        """Go to the desk as soon as the job's process has begun; a failure is told with the task.
+
+        Discloses
+        ---------
+        Nothing.
+        """
+        if event_type == EventType.START_RUN:
+            try:
+                self._worker = _make_worker(fl_ctx)
+            except ConsiliumError as error:
+                _log.warning("%s: %s (%s)", error.code, error.public, error.detail)
 
     def execute(
         self,
@@ -79,9 +94,11 @@ def _as_task(kind: str, shareable: Shareable) -> Task:
 
 def _make_worker(fl_ctx: FLContext) -> SiteWork:
     engine: Any = fl_ctx.get_engine()
-    desk: Desk | None = engine.client.components.get(DESK_COMPONENT)
+    desk: JobDesk | None = engine.client.components.get(DESK_COMPONENT)
     if desk is None:
         raise StateError("engine.no_desk")
     workspace = fl_ctx.get_prop(FLContextKey.WORKSPACE_OBJECT)
     app = Path(workspace.get_app_dir(fl_ctx.get_job_id()))
-    return SiteWorker((app / ORDER_FILE).read_bytes(), desk=desk, recipes=Recipes())
+    order = (app / ORDER_FILE).read_bytes()
+    desk.stay(order)
+    return SiteWorker(order, desk=desk, recipes=Recipes())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from consilium.space.proof import marks_of
 from consilium.space.record import ResultRecord
 from consilium.space.report.charts import calibration, curve_range, curves, key
 from consilium.space.report.markup import Html, Words, join, plain, tag
@@ -199,6 +200,17 @@ def _calibrations(record: ResultRecord) -> list[Html]:
     ]
 
 
+def _revoked(record: ResultRecord) -> list[tuple[Words, Html]]:
+    """Name the agreements of the model that were revoked, from the marks beside its passport."""
+    return [
+        (
+            Words("Agreement revoked", "合约已撤销"),
+            join((tag("code", mark.agreement), " · ", mark.by, " · ", mark.reason)),
+        )
+        for mark in marks_of(record)
+    ]
+
+
 def _proof(record: ResultRecord, story: Story) -> Html:
     timing, traffic = record.timing, record.bytes
     overhead = sorted(timing.round_overhead_s)
@@ -206,6 +218,7 @@ def _proof(record: ResultRecord, story: Story) -> Html:
     facts = (
         (Words("Model", "模型"), tag("code", record.model.digest)),
         (Words("Passport", "模型护照"), tag("code", record.model.passport)),
+        *_revoked(record),
         (
             Words("Method", "方法"),
             join(
