@@ -27,6 +27,7 @@ from consilium.kernel.canonical import Json, canonical_bytes
 from consilium.kernel.clock import Clock
 from consilium.kernel.errors import ConsiliumError, NotFoundError, PeerError
 from consilium.node.hub_client import TIMEOUT_S, Caller, HubClient, connection_error
+from consilium.node.proxy import Proxy, client_options
 from consilium.node.renewal import Renewal
 
 Answerer = Callable[[WireRequest], WireReply]
@@ -97,6 +98,8 @@ class HubLink:
     clock : Clock
         For renewal.
     settings : LinkSettings, optional
+    proxy : Proxy, optional
+        Through which the hub is reached.
     """
 
     def __init__(
@@ -110,8 +113,10 @@ class HubLink:
         hub: HubClient,
         clock: Clock,
         settings: LinkSettings | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self._caller = caller
+        self._proxy = proxy
         self._trust = trust
         self._answer = answer
         self._renewal = renewal
@@ -179,9 +184,8 @@ class HubLink:
         self._ended = asyncio.Event()
         self._ready.set()
         limits = httpx.Limits(max_keepalive_connections=16, keepalive_expiry=60)
-        async with httpx.AsyncClient(
-            verify=self._trust, timeout=TIMEOUT_S, limits=limits
-        ) as client:
+        options = client_options(self._trust, self._proxy)
+        async with httpx.AsyncClient(timeout=TIMEOUT_S, limits=limits, **options) as client:
             works = [self._poll(client) for _ in range(self._settings.polls)]
             tasks = [asyncio.create_task(work) for work in (*works, self._keep())]
             await self._ended.wait()
@@ -238,7 +242,8 @@ class HubLink:
         try:
             response = await client.send(request)
         except httpx.HTTPError as error:
-            raise connection_error(error, hub=self._caller.membership.hub) from error
+            hub = self._caller.membership.hub
+            raise connection_error(error, hub=hub, proxy=self._proxy) from error
         return self._caller.read(response)
 
     async def _keep(self) -> None:
@@ -275,7 +280,7 @@ class HubLink:
 
 
 def make_transport(
-    caller: Caller, *, trust: ssl.SSLContext, answer: Answerer
+    caller: Caller, *, trust: ssl.SSLContext, answer: Answerer, proxy: Proxy | None = None
 ) -> tuple[LocalTransport, httpx.Client]:
     """Make the way to every member: to ourselves directly, to others through the relay.
 
@@ -289,7 +294,7 @@ def make_transport(
     Each request as it stands, to the peer and to the hub that carries it.
     """
     member = caller.membership
-    client = httpx.Client(verify=trust, timeout=TIMEOUT_S)
+    client = httpx.Client(timeout=TIMEOUT_S, **client_options(trust, proxy))
     relayed = HttpTransport(member.relay_address, client=client)
     return LocalTransport({member.participant: answer}, otherwise=relayed), client
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from consilium.kernel.errors import InputError
 from consilium.kernel.tables import Fault, Section, Slip
 from consilium.node.membership import FILE
+from consilium.node.proxy import ProxyRules
 
 SECTION = "node"
 _PREFIX = "CONSILIUM__NODE__"
@@ -27,14 +28,23 @@ class NodeSettings:
 
     `database` is an SQLAlchemy URL; empty means the file `node.db` in the
     node's folder. `min_cases` is the smallest count that may leave, at least 5.
+    `proxy` is `http://host:port`, `direct`, or empty for what the environment says;
+    `proxy_login` is the path of a file with `user:password` for it.
     """
 
     database: str = ""
     min_cases: int = 10
+    proxy: str = ""
+    proxy_login: str = ""
 
     def url(self, home: Path) -> str:
         """Return the database's URL for a node in `home`."""
         return self.database or f"sqlite:///{home / 'node.db'}"
+
+    def proxies(self, home: Path, *, environment: Mapping[str, str]) -> ProxyRules:
+        """Return what holds for the way to the hub from a node in `home`."""
+        login = str(home / self.proxy_login) if self.proxy_login else ""
+        return ProxyRules(setting=self.proxy, login=login, environment=environment)
 
 
 def load_node_settings(home: Path, *, environment: Mapping[str, str]) -> NodeSettings:
@@ -59,6 +69,8 @@ def load_node_settings(home: Path, *, environment: Mapping[str, str]) -> NodeSet
             min_cases=table.whole(
                 "min_cases", low=_LEAST_CASES, default=settings.min_cases, digits=True
             ),
+            proxy=table.text("proxy", default=settings.proxy),
+            proxy_login=table.text("proxy_login", default=settings.proxy_login),
         )
         table.end()
     return settings
