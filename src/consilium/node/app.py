@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from consilium.dataspace.catalog import request_catalog
 from consilium.dataspace.connector import Connector
+from consilium.dataspace.contract_id import Register, is_placeholder
 from consilium.dataspace.datasets import get_dataset, list_datasets
 from consilium.dataspace.records import Agreement, Dataset, Role
 from consilium.dataspace.store import get_agreement, list_agreements
@@ -114,6 +115,9 @@ def _add_datasets(app: FastAPI, rooms: Rooms) -> None:
 def _add_agreements(app: FastAPI, rooms: Rooms) -> None:
     connector = rooms.connector
 
+    def show(agreement: Agreement) -> dict[str, Any]:
+        return _show_agreement(agreement, rooms.directory.find_register())
+
     @app.get("/catalog")
     def catalog() -> list[dict[str, Any]]:
         entries = [entry for entry in rooms.directory.list_entries() if entry.admitted]
@@ -127,17 +131,17 @@ def _add_agreements(app: FastAPI, rooms: Rooms) -> None:
     def request(wish: AgreementWish) -> dict[str, Any]:
         wanted = Wish(participant=ParticipantId(wish.participant), dataset=wish.dataset)
         listing = find_listing(connector, wanted, offer=wish.offer)
-        return _show_agreement(agree(connector, listing))
+        return show(agree(connector, listing))
 
     @app.get("/agreements")
     def agreements() -> list[dict[str, Any]]:
         with connector.database.read() as connection:
-            return [_show_agreement(one) for one in list_agreements(connection)]
+            return [show(one) for one in list_agreements(connection)]
 
     @app.get("/agreements/{agreement}")
     def agreement(agreement: str, role: Role = Role.CONSUMER) -> dict[str, Any]:
         with connector.database.read() as connection:
-            return _show_agreement(get_agreement(connection, AgreementId(agreement), role=role))
+            return show(get_agreement(connection, AgreementId(agreement), role=role))
 
 
 def _add_studies(app: FastAPI, rooms: Rooms) -> None:
@@ -199,8 +203,11 @@ def _show_dataset(dataset: Dataset) -> dict[str, Any]:
     return asdict(dataset)
 
 
-def _show_agreement(agreement: Agreement) -> dict[str, Any]:
-    return asdict(agreement)
+def _show_agreement(agreement: Agreement, register: Register | None) -> dict[str, Any]:
+    """Show an agreement with its 47-character contract id, once the hub's register is known."""
+    contract = register.id_of(agreement) if register else None
+    placeholder = is_placeholder(contract) if contract else None
+    return asdict(agreement) | {"contract_id": contract, "contract_placeholder": placeholder}
 
 
 def _show_study(row: Mapping[str, Any]) -> dict[str, Any]:

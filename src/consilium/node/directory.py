@@ -19,6 +19,7 @@ from typing import Any
 
 from cryptography import x509
 
+from consilium.dataspace.contract_id import Register
 from consilium.kernel.canonical import Json
 from consilium.kernel.clock import Clock, read_time
 from consilium.kernel.errors import (
@@ -97,6 +98,7 @@ class HubDirectory:
         self._stale_s = stale_s
         self._lock = threading.RLock()
         self._entries: dict[ParticipantId, Entry] = {}
+        self._register: Register | None = None
         self._issued = ""
         self._fetched = float("-inf")
         self._pins: dict[ParticipantId, str] = {}
@@ -142,6 +144,13 @@ class HubDirectory:
             self._refresh()
             hub = self._membership.hub_participant
             return [entry for name, entry in self._entries.items() if name != hub]
+
+    def find_register(self) -> Register | None:
+        """Return what the space's contract ids are made of; None while the hub is unknown."""
+        with self._lock:
+            if self._register is None:
+                self._try_refresh()
+            return self._register
 
     def accept_key(self, participant: ParticipantId, fingerprint: str) -> None:
         """Accept a changed key, on the word of a person who has asked the hospital.
@@ -207,10 +216,12 @@ class HubDirectory:
             if self._issued and read_time(issued) < read_time(self._issued) - _BACK:
                 raise IntegrityError("link.list_older", shown=issued, had=self._issued)
             entries = dict(filter(None, map(self._read_entry, told["members"])))
+            # A hub of an earlier release says nothing about contract ids.
+            register = Register(**told.get("contract", {}))
         except (KeyError, TypeError, ValueError, InputError) as error:
             raise PeerError("link.hub_answer", hub=hub, status=200) from error
         entries[keeper.participant] = Entry(identity=keeper, admitted=True, joined="")
-        self._entries, self._issued = entries, issued
+        self._entries, self._issued, self._register = entries, issued, register
 
     def _read_entry(self, told: Mapping[str, Any]) -> tuple[ParticipantId, Entry] | None:
         """Believe one entry by its certificate; one that has lapsed is as good as absent."""
