@@ -126,6 +126,10 @@ def ask_served(place: Path, target: str, *, timeout_s: float = 5.0) -> Any:
     ---------
     Nothing: the question stays on this machine.
     """
+    with socket.socket(socket.AF_UNIX) as probe:
+        # httpx would leave its own socket open where nobody listens.
+        if probe.connect_ex(str(place)):
+            return None
     transport = httpx.HTTPTransport(uds=str(place))
     try:
         with httpx.Client(transport=transport, timeout=timeout_s) as client:

@@ -33,6 +33,9 @@ LONGEST_PAUSE_S = 2
 """Between attempts to reach the hub; FLARE lets it grow to ten seconds."""
 
 
+_THROUGH_PARENT = {"NVFLARE_BACKBONE_CONN_GEN": "1"}
+"""Lets a job's process speak with the hub through this process alone, not by a line of its own."""
+
 _LONGEST_LINE = 4096
 """Bytes that a pipe hands over at once, written in one piece."""
 
@@ -48,6 +51,8 @@ def main(argv: Sequence[str]) -> int:
     prepare_kit(kit)
     restrict_hub()
     conn_manager.MAX_WAIT = LONGEST_PAUSE_S
+    if PROXIED in argv:
+        os.environ |= _THROUGH_PARENT
     forker = Forker(run_job)
     use_forker(forker)
     if PROXIED in argv:
@@ -66,7 +71,8 @@ def _use_proxy() -> None:
     """Reach the hub through the proxy of the supervisor's first line.
 
     The engine's library looks at the variable whenever it connects. It is set after
-    the fork of the helper, so that no job's process knows the proxy's password.
+    the fork of the helper, so that no job's process knows the proxy's password; jobs
+    reach the hub through this process.
     """
     os.environ |= {"grpc_proxy": os.read(0, _LONGEST_LINE).decode("utf-8").strip()}
 

@@ -35,8 +35,8 @@ def check_name(place: Place) -> Finding:
     name = proxy.host if proxy else hub
     try:
         rows = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except OSError as error:
-        facts = {"name": name, "reason": error.strerror or type(error).__name__}
+    except (OSError, UnicodeError) as error:  # the latter for a name that is none
+        facts = {"name": name, "reason": getattr(error, "strerror", None) or "no name"}
         return report_failure("dns", "doctor.no_name", **facts)
     addresses = ", ".join(dict.fromkeys(str(row[4][0]) for row in rows))
     return report("dns", "doctor.name", name=name, addresses=addresses)
