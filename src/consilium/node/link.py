@@ -42,7 +42,8 @@ class LinkSettings:
     """How the link keeps itself up; times in seconds.
 
     `polls` long polls are open at once; each takes along up to `most` messages;
-    `handlers` messages are handled at once.
+    `handlers` messages are handled at once. After a proxy refused our login the
+    next try waits `refused_wait_s`, lest the account be locked.
     """
 
     polls: int = 2
@@ -51,6 +52,7 @@ class LinkSettings:
     first_wait_s: float = 0.5
     longest_wait_s: float = 10.0
     wait_factor: float = 1.5
+    refused_wait_s: float = 60.0
     checkpoint_s: float = 5.0
 
 
@@ -204,7 +206,7 @@ class HubLink:
                     messages = await self._call(client, "/relay/next", document)
                 except ConsiliumError as error:
                     self._online.clear()
-                    wait = waits.next_s()
+                    wait = self._wait_s(error, waits)
                     _LOG.info("the relay is away, next try in %.1f s: %s", wait, error.public)
                     await asyncio.sleep(wait)
                     continue
@@ -217,6 +219,10 @@ class HubLink:
         finally:
             for task in under_way:
                 task.cancel()
+
+    def _wait_s(self, error: ConsiliumError, waits: Waits) -> float:
+        refused = error.code == "link.proxy_login"
+        return self._settings.refused_wait_s if refused else waits.next_s()
 
     async def _handle(self, client: httpx.AsyncClient, message: Any) -> None:
         """Have one message handled and post the answer; its sender repeats what is lost."""
@@ -250,25 +256,26 @@ class HubLink:
         """Renew certificates when due; show new checkpoints. Blocking work goes to threads."""
         waits = Waits(self._settings)
         while True:
-            done = await self._try(self._renew_if_due)
-            done = await self._try(self.show_checkpoint) and done
-            if done:
+            errors = [await self._try(self._renew_if_due), await self._try(self.show_checkpoint)]
+            error = next((one for one in errors if one is not None), None)
+            if error is None:
                 waits.reset()
                 self._online.set()
                 await asyncio.sleep(self._sleep_s())
             else:
-                await asyncio.sleep(waits.next_s())
+                await asyncio.sleep(self._wait_s(error, waits))
 
-    async def _try(self, work: Callable[[], object]) -> bool:
+    async def _try(self, work: Callable[[], object]) -> ConsiliumError | None:
+        """Work in a thread; return what went wrong, once it is in the log."""
         try:
             await asyncio.to_thread(work)
         except PeerError as error:
             _LOG.info("%s", error.public)
+            return error
         except ConsiliumError as error:
             _LOG.error("%s", error.public)
-        else:
-            return True
-        return False
+            return error
+        return None
 
     def _renew_if_due(self) -> None:
         if self._clock.now() >= self._renewal.due():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -17,6 +18,7 @@ from consilium.kernel.findings import State
 from consilium.ledger.examination import check_disk, check_evidence
 from consilium.ledger.lifetime import own_home
 from consilium.node.membership import KeyFolder
+from consilium.space.proof import verify_home
 
 
 def change(home: Path, statement: str, *values: object) -> None:
@@ -148,3 +150,12 @@ def test_a_dataset_without_its_array_file_is_named(home: Path) -> None:
     found = look(home)
     assert first_failed(found) == ("datasets", "doctor.arrays_missing")
     assert found["datasets"].facts["dataset"] == "heart"
+
+
+def test_a_copied_home_verifies_and_has_no_fault(joined: Path, home: Path) -> None:
+    """What docs/operations.md says about backups: a copy is a whole home."""
+    shutil.rmtree(home / "run", ignore_errors=True)
+    assert verify_home(home) == verify_home(joined)
+    assert verify_home(home).verified
+    found = look(home)
+    assert {found[hop].state for hop in (*LOCAL, "tls", "hub")} == {State.OK}
