@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from consilium.dataspace.contract_id import Register
 from consilium.kernel.canonical import Json
 from consilium.kernel.clock import Clock, read_time
 from consilium.kernel.errors import (
+    ConsiliumError,
     DeniedError,
     InputError,
     IntegrityError,
@@ -149,7 +151,9 @@ class HubDirectory:
         """Return what the space's contract ids are made of; None while the hub is unknown."""
         with self._lock:
             if self._register is None:
-                self._try_refresh()
+                # An agreement is shown without its contract id rather than not at all.
+                with suppress(ConsiliumError):
+                    self._refresh()
             return self._register
 
     def accept_key(self, participant: ParticipantId, fingerprint: str) -> None:

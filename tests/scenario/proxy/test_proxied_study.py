@@ -85,6 +85,16 @@ def test_a_study_runs_through_the_proxy_and_by_no_other_way(
     assert proxy.passed[f"localhost:{engine_port}"] >= len(MEMBERS)
 
 
+def test_both_parties_of_an_agreement_show_the_same_contract_id(space: WholeSpace) -> None:
+    shown = [
+        {each["id"]: each["contract_id"] for each in space.connect(name).agreements.list()}
+        for name in MEMBERS
+    ]
+    shared = shown[0].keys() & shown[1].keys()
+    assert shared
+    assert [shown[0][each] for each in shared] == [shown[1][each] for each in shared]
+
+
 def test_the_doctor_finds_every_hop_in_order(space: WholeSpace) -> None:
     clock = SystemClock()
     for name in MEMBERS:

@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 from list_bench import MEMBERSHIP, ListBench
 
+from consilium.dataspace.contract_id import Register
 from consilium.dataspace.wire.boundary import report_errors
 from consilium.hub.authority import Authority, Kind
 from consilium.kernel.errors import (
@@ -218,3 +219,12 @@ def test_the_local_api_lists_members_and_accepts_a_key(bench: ListBench) -> None
     assert (refused.status_code, refused.json()["code"]) == (409, "link.key_not_shown")
     right = {"participant": SOUTH, "fingerprint": listed[0]["fingerprint"]}
     assert asyncio.run(ask("POST", "/members/key", right)).json() == right
+
+
+def test_what_contract_ids_are_made_of_comes_with_the_list(bench: ListBench) -> None:
+    assert bench.directory.find_register() == Register()  # a hub of an earlier release
+
+
+def test_without_a_list_nothing_is_known_and_nothing_breaks(bench: ListBench) -> None:
+    bench.answer = {}
+    assert bench.directory.find_register() is None
