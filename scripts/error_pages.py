@@ -44,7 +44,8 @@ INDEX = """# Errors
 
 Every error has a stable code and two sentences, English and Chinese; each says what happened and
 what to do. They hold identifiers and counts, never a patient value. The exit code follows the
-family. Codes of the families `warning` and `reason` are told beside a result and stop nothing.
+family. Codes of the families `warning`, `reason` and `finding` are told beside a result and stop
+nothing.
 
 | Code | Family | Exit | |
 |---|---|---|---|

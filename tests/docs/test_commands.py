@@ -23,12 +23,12 @@ from pages import (
 )
 from typer.main import get_command
 
-from consilium.cli import DEMO, NOUNS, build_app
+from consilium.cli import DEMO, DOCTOR, NOUNS, build_app
 
 
 def verbs() -> Iterator[tuple[str, ...]]:
     """List every command of the command line."""
-    yield (DEMO,)
+    yield from ((DEMO,), (DOCTOR,))
     for noun in NOUNS:
         for each in import_module(f"consilium.cli.{noun}").app.registered_commands:
             assert each.callback is not None

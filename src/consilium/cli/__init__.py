@@ -35,6 +35,7 @@ NOUNS = {
 }
 """Nouns of several verbs; `consilium.cli.<noun>` holds `app`."""
 DEMO = "demo"
+DOCTOR = "doctor"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -61,6 +62,9 @@ def build_app(named: str) -> typer.Typer:
         help="Four hospitals, one model: the whole way on this machine.",
         rich_help_panel="Begin here",
     )(import_module("consilium.cli.demo").demo if named == DEMO else _later)
+    app.command(
+        DOCTOR, help="Name the hop at fault between this folder and its hub, and the remedy."
+    )(import_module("consilium.cli.doctor").doctor if named == DOCTOR else _later)
     for noun, words in NOUNS.items():
         group = import_module(f"consilium.cli.{noun}").app if noun == named else typer.Typer()
         app.add_typer(group, name=noun, help=words, no_args_is_help=True)

@@ -25,10 +25,16 @@ def list_agreements(home: Home = HERE, as_json: AsJson = False) -> None:
         emit(found)
         return
     rows = [
-        [each["id"], each["role"], *short_names(each, "provider", "consumer"), each["state"]]
+        [
+            each["id"],
+            each["contract_id"],
+            each["role"],
+            *short_names(each, "provider", "consumer"),
+            each["state"],
+        ]
         for each in found
     ]
-    columns = ("id", "role", "provider", "consumer", "state")
+    columns = ("id", "contract id", "role", "provider", "consumer", "state")
     show_rows("Agreements", columns, rows, empty="No agreement yet.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -19,12 +20,21 @@ app = typer.Typer()
 def join(
     token: Annotated[str, typer.Argument(help="The token that the hub's office gave you.")],
     home: Annotated[Path, typer.Option(help="Folder of the node; made if needed.")] = HERE,
+    proxy: Annotated[
+        str, typer.Option(help="Proxy to the hub, http://HOST:PORT; becomes the node's own.")
+    ] = "",
+    proxy_login: Annotated[
+        Path | None, typer.Option(help="File with user:password for that proxy.")
+    ] = None,
 ) -> None:
     """Join a space: make keys, get certificates."""
     from consilium.kernel.clock import SystemClock
     from consilium.node.join import join_hub
+    from consilium.node.proxy import ProxyRules
 
-    membership = join_hub(home, token, clock=SystemClock())
+    login = str(proxy_login.absolute()) if proxy_login else ""
+    rules = ProxyRules(setting=proxy, login=login, environment=os.environ)
+    membership = join_hub(home, token, clock=SystemClock(), proxies=rules)
     typer.echo(f"{membership.participant} · {membership.title} · {membership.hub}")
     typer.echo(f"consilium node serve {home}")
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from cryptography import x509
 from sqlalchemy import insert, update
 
+from consilium.dataspace.contract_id import Register
 from consilium.hub.authority import describe_certificate
 from consilium.hub.store import HUB_MEMBERS, Member, Standing, find_member, list_members
 from consilium.kernel.canonical import Json
@@ -61,6 +62,8 @@ class Members:
         The space's name.
     clock : Clock
         For dates and expiry.
+    register : Register, optional
+        What contract ids are made of; told with the list.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Members:
         root: x509.Certificate,
         space: str,
         clock: Clock,
+        register: Register | None = None,
     ) -> None:
         self._database = database
         self._key = key
@@ -79,6 +83,7 @@ class Members:
         self._root = root
         self._space = space
         self._clock = clock
+        self._register = register or Register()
         self._known: dict[ParticipantId, _Known] = {}
         self._lock = threading.Lock()
 
@@ -193,6 +198,7 @@ class Members:
             "space": self._space,
             "issued": write_time(self._clock.now()),
             "members": entries,
+            "contract": asdict(self._register),
         }
         return {
             "list": sign_statement(self._key, MEMBER_LIST, facts),

@@ -119,6 +119,7 @@ def _make_counters(
         root=read_certificate(root),
         space=settings.hub.space,
         clock=clock,
+        register=settings.register,
     )
     address = engine.address
     joining = JoiningCounter(

@@ -15,8 +15,15 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from consilium.dataspace.contract_id import (
+    ALPHABET,
+    NODE_TYPES,
+    NOWHERE,
+    Register,
+    verify_credit_code,
+)
 from consilium.kernel.errors import InputError, NotFoundError
-from consilium.kernel.identifiers import ParticipantId, participant_id
+from consilium.kernel.identifiers import ParticipantId, check_name, participant_id
 from consilium.ledger.jointokens import HUB
 
 FILE = "hub.toml"
@@ -81,12 +88,26 @@ class RelaySection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContractSection:
+    """What contract ids are made of (docs/tc609.md); not to be changed later.
+
+    `node_type` is 1 for a regional, 2 for an industry's, 3 for an enterprise's
+    space. `subjects` lists `name=code`, a member's unified social credit code.
+    """
+
+    node_type: int = 2
+    area: str = NOWHERE
+    subjects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HubSettings:
     """Everything that can be set at a hub."""
 
     hub: HubSection
     signer: SignerSection = field(default_factory=SignerSection)
     relay: RelaySection = field(default_factory=RelaySection)
+    contract: ContractSection = field(default_factory=ContractSection)
 
     @property
     def address(self) -> str:
@@ -98,6 +119,16 @@ class HubSettings:
     def participant(self) -> ParticipantId:
         """The identifier under which the hub speaks."""
         return participant_id(self.hub.space, HUB)
+
+    @property
+    def register(self) -> Register:
+        """What this space's contract ids are made of."""
+        pairs = (word.partition("=") for word in self.contract.subjects)
+        return Register(
+            node_type=self.contract.node_type,
+            area=self.contract.area,
+            subjects={participant_id(self.hub.space, name): code for name, _, code in pairs},
+        )
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -182,6 +213,7 @@ def _assemble(values: dict[str, dict[str, Any]], *, source: str) -> HubSettings:
         hub=HubSection(**values["hub"]),
         signer=SignerSection(**values.get("signer", {})),
         relay=RelaySection(**values.get("relay", {})),
+        contract=ContractSection(**values.get("contract", {})),
     )
     for key, holds in _rules(settings).items():
         if not holds:
@@ -192,6 +224,7 @@ def _assemble(values: dict[str, dict[str, Any]], *, source: str) -> HubSettings:
 def _rules(settings: HubSettings) -> dict[str, bool]:
     """Say for each key with a range whether its value is within it."""
     hub, signer, relay = settings.hub, settings.signer, settings.relay
+    contract = settings.contract
     positive = {
         f"signer.{item.name}": getattr(signer, item.name) > 0
         for item in fields(signer)
@@ -209,7 +242,22 @@ def _rules(settings: HubSettings) -> dict[str, bool]:
         "relay.queue": relay.queue > 0,
         "relay.body_bytes": 1024 <= relay.body_bytes <= 1 << 26,
         "relay.joins_per_minute": relay.joins_per_minute > 0,
+        "contract.node_type": contract.node_type in NODE_TYPES,
+        "contract.area": len(contract.area) == len(NOWHERE)
+        and not set(contract.area) - set(ALPHABET),
+        "contract.subjects": all(_names_subject(word) for word in contract.subjects),
     }
+
+
+def _names_subject(word: str) -> bool:
+    """Say whether this is a member's name and a credit code whose check character is right."""
+    name, _, code = word.partition("=")
+    try:
+        check_name(name)
+        verify_credit_code(code)
+    except InputError:
+        return False
+    return True
 
 
 def _known() -> dict[str, str]:

@@ -61,6 +61,12 @@ def find_revision(connection: Connection) -> str | None:
     return context.get_current_revision()
 
 
+def newest_revision(connection: Connection) -> str:
+    """Say which step this release's scripts lead to."""
+    with _ALEMBIC:
+        return str(ScriptDirectory.from_config(_config(connection)).get_current_head())
+
+
 def _config(connection: Connection) -> Config:
     config = Config()
     folder = str(files("consilium.ledger").joinpath("migrations"))

@@ -6,32 +6,23 @@ It is served on a unix socket in the node's folder, for this user alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from fastapi import Body, FastAPI
-from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Connection
 
-from consilium.dataspace.catalog import request_catalog
 from consilium.dataspace.connector import Connector
 from consilium.dataspace.datasets import get_dataset, list_datasets
-from consilium.dataspace.records import Agreement, Dataset, Role, Terms
-from consilium.dataspace.revocation import REVOKED, find_revocation, is_told, revoke
-from consilium.dataspace.sentences import sentences_of
-from consilium.dataspace.store import get_agreement, list_agreements
+from consilium.dataspace.records import Dataset
 from consilium.dataspace.wire.boundary import report_errors
 from consilium.federation.flare.processes import SupervisedChild
-from consilium.federation.proposal import Wish
-from consilium.federation.recruitment import agree, find_listing
 from consilium.federation.states import StudyState
 from consilium.federation.store import get_study, list_events, list_studies
-from consilium.gate.spending import list_budgets
 from consilium.kernel.canonical import read_json
-from consilium.kernel.errors import ConsiliumError, StateError
-from consilium.kernel.identifiers import AgreementId, ParticipantId, StudyId
+from consilium.kernel.errors import StateError
+from consilium.kernel.identifiers import StudyId
 from consilium.kernel.version import __version__
+from consilium.node.agreements import Shelf, agreements_router
 from consilium.node.directory import HubDirectory
 from consilium.node.leading import Leading
 from consilium.node.link import HubLink
@@ -59,23 +50,6 @@ class Rooms:
     reception: Reception
 
 
-class AgreementWish(BaseModel):
-    """With whom to agree, on which of its datasets; `offer` if no other is meant."""
-
-    model_config = ConfigDict(extra="forbid")
-    participant: str
-    dataset: str
-    offer: str = ""
-
-
-class RevocationWish(BaseModel):
-    """Why an agreement is to end, and who asks for it."""
-
-    model_config = ConfigDict(extra="forbid")
-    reason: str
-    person: str = ""
-
-
 def make_app(rooms: Rooms) -> FastAPI:
     """Make the API of one node."""
     app = FastAPI(title="Consilium node", version=__version__)
@@ -84,11 +58,15 @@ def make_app(rooms: Rooms) -> FastAPI:
     app.include_router(members_router(rooms.directory))
     app.include_router(persons_router(rooms.reception, rooms.connector))
     _add_datasets(app, rooms)
-    _add_agreements(app, rooms)
-    _add_budgets(app, rooms)
+    app.include_router(agreements_router(_shelf(rooms)))
     _add_studies(app, rooms)
     _add_evidence(app, rooms)
     return app
+
+
+def _shelf(rooms: Rooms) -> Shelf:
+    names: dict[str, str] = {digest: name for name, digest in rooms.registrar.recipes.items()}
+    return Shelf(connector=rooms.connector, directory=rooms.directory, recipes=names)
 
 
 def _add_status(app: FastAPI, rooms: Rooms) -> None:
@@ -127,53 +105,6 @@ def _add_datasets(app: FastAPI, rooms: Rooms) -> None:
     def dataset(name: str) -> dict[str, Any]:
         with database.read() as connection:
             return _show_dataset(get_dataset(connection, name))
-
-
-def _add_agreements(app: FastAPI, rooms: Rooms) -> None:
-    connector = rooms.connector
-
-    @app.get("/catalog")
-    def catalog() -> list[dict[str, Any]]:
-        entries = [entry for entry in rooms.directory.list_entries() if entry.admitted]
-        found = {entry.identity.participant: entry.identity.title for entry in entries}
-        if not found:
-            return []
-        with ThreadPoolExecutor(max_workers=min(16, len(found))) as pool:
-            return list(pool.map(lambda who: _ask_catalog(rooms, who, found[who]), found))
-
-    @app.post("/agreements")
-    def request(wish: AgreementWish) -> dict[str, Any]:
-        wanted = Wish(participant=ParticipantId(wish.participant), dataset=wish.dataset)
-        listing = find_listing(connector, wanted, offer=wish.offer)
-        agreed = agree(connector, listing)
-        with connector.database.read() as connection:
-            return _show_agreement(connection, agreed, rooms)
-
-    @app.get("/agreements")
-    def agreements() -> list[dict[str, Any]]:
-        with connector.database.read() as connection:
-            return [_show_agreement(connection, one, rooms) for one in list_agreements(connection)]
-
-    @app.get("/agreements/{agreement}")
-    def agreement(agreement: str, role: Role = Role.CONSUMER) -> dict[str, Any]:
-        with connector.database.read() as connection:
-            found = get_agreement(connection, AgreementId(agreement), role=role)
-            return _show_agreement(connection, found, rooms)
-
-    @app.post("/agreements/{agreement}/revocation")
-    def revocation(agreement: str, wish: RevocationWish) -> dict[str, Any]:
-        name = AgreementId(agreement)
-        mark = revoke(connector, name, reason=wish.reason, person=wish.person)
-        with connector.database.read() as connection:
-            found = get_agreement(connection, name, role=mark.role)
-            return _show_agreement(connection, found, rooms)
-
-
-def _add_budgets(app: FastAPI, rooms: Rooms) -> None:
-    @app.get("/budgets")
-    def budgets() -> dict[str, Any]:
-        with rooms.connector.database.read() as connection:
-            return list_budgets(connection)
 
 
 def _add_studies(app: FastAPI, rooms: Rooms) -> None:
@@ -223,40 +154,8 @@ def _add_evidence(app: FastAPI, rooms: Rooms) -> None:
         return {"checkpoint": log.checkpoint()}
 
 
-def _ask_catalog(rooms: Rooms, who: ParticipantId, title: str) -> dict[str, Any]:
-    """Ask one member; a member that does not answer is shown with the reason."""
-    try:
-        listings = request_catalog(rooms.connector, who)
-        found = [one.as_record() | {"words": _words(one.terms, rooms)} for one in listings]
-    except ConsiliumError as error:
-        return {"participant": who, "title": title, "datasets": [], "error": error.as_record()}
-    return {"participant": who, "title": title, "datasets": found}
-
-
 def _show_dataset(dataset: Dataset) -> dict[str, Any]:
     return asdict(dataset)
-
-
-def _show_agreement(connection: Connection, agreement: Agreement, rooms: Rooms) -> dict[str, Any]:
-    """Show an agreement; a revoked one in that state, with who ended it, when and why."""
-    shown = asdict(agreement) | {"words": _words(agreement.terms, rooms), "revocation": None}
-    mark = find_revocation(connection, agreement.id, role=agreement.role)
-    if mark is None:
-        return shown
-    told: dict[str, Any] = {
-        "by": mark.by,
-        "time": mark.time,
-        "reason": mark.reason,
-        "person": mark.person,
-    }
-    told["counterpart_told"] = is_told(connection, mark)
-    return {**shown, "state": REVOKED, "revocation": told}
-
-
-def _words(terms: Terms, rooms: Rooms) -> list[dict[str, str]]:
-    """Say terms in sentences, with the names of the recipes that are installed here."""
-    names: dict[str, str] = {digest: name for name, digest in rooms.registrar.recipes.items()}
-    return [asdict(sentence) for sentence in sentences_of(terms, recipes=names)]
 
 
 def _show_study(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,15 +13,18 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from cryptography import x509
 
+from consilium.dataspace.contract_id import Register
 from consilium.kernel.canonical import Json
 from consilium.kernel.clock import Clock, read_time
 from consilium.kernel.errors import (
+    ConsiliumError,
     DeniedError,
     InputError,
     IntegrityError,
@@ -99,6 +102,7 @@ class HubDirectory:
         self._stale_s = stale_s
         self._lock = threading.RLock()
         self._entries: dict[ParticipantId, Entry] = {}
+        self._register: Register | None = None
         self._issued = ""
         self._fetched = float("-inf")
         self._pins: dict[ParticipantId, str] = {}
@@ -193,6 +197,15 @@ class HubDirectory:
             self._seen_revoked.add(one.key.text)
         return found
 
+    def find_register(self) -> Register | None:
+        """Return what the space's contract ids are made of; None while the hub is unknown."""
+        with self._lock:
+            if self._register is None:
+                # An agreement is shown without its contract id rather than not at all.
+                with suppress(ConsiliumError):
+                    self._refresh()
+            return self._register
+
     def accept_key(self, participant: ParticipantId, fingerprint: str) -> None:
         """Accept a changed key, on the word of a person who has asked the hospital.
 
@@ -257,10 +270,12 @@ class HubDirectory:
             if self._issued and read_time(issued) < read_time(self._issued) - _BACK:
                 raise IntegrityError("link.list_older", shown=issued, had=self._issued)
             entries = dict(filter(None, map(self._read_entry, told["members"])))
+            # A hub of an earlier release says nothing about contract ids.
+            register = Register(**told.get("contract", {}))
         except (KeyError, TypeError, ValueError, InputError) as error:
             raise PeerError("link.hub_answer", hub=hub, status=200) from error
         entries[keeper.participant] = Entry(identity=keeper, admitted=True, joined="")
-        self._entries, self._issued = entries, issued
+        self._entries, self._issued, self._register = entries, issued, register
 
     def _read_entry(self, told: Mapping[str, Any]) -> tuple[ParticipantId, Entry] | None:
         """Believe one entry by its certificate; one that has lapsed is as good as absent."""

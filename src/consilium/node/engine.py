@@ -13,6 +13,7 @@ from consilium.federation.flare.kits import (
 )
 from consilium.federation.flare.processes import SupervisedChild, client_command
 from consilium.node.membership import ENGINE_CERTIFICATE, ENGINE_KEY, ROOT, KeyFolder, Membership
+from consilium.node.proxy import Proxy
 
 DESK = "consilium.node.job_main.SocketDesk"
 
@@ -30,16 +31,29 @@ class NodeEngine:
         The engine's key and certificate.
     desk : Path
         The node's socket for job processes; the hub neither sees nor chooses it.
+    proxy : Proxy, optional
+        Through which the hub is reached. Only the client's own process is told.
     """
 
     def __init__(
-        self, folder: Path, membership: Membership, *, keys: KeyFolder, desk: Path
+        self,
+        folder: Path,
+        membership: Membership,
+        *,
+        keys: KeyFolder,
+        desk: Path,
+        proxy: Proxy | None = None,
     ) -> None:
         self._folder = folder
         self._membership = membership
         self._keys = keys
         self._desk = desk
-        self.child = SupervisedChild("engine client", client_command(folder), folder=folder)
+        self.child = SupervisedChild(
+            "engine client",
+            client_command(folder, proxied=proxy is not None),
+            folder=folder,
+            told=f"{proxy.url}\n".encode() if proxy else b"",
+        )
 
     def start(self) -> None:
         """Write the kit anew and start the client."""

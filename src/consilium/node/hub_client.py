@@ -21,6 +21,7 @@ from consilium.kernel.errors import (
 )
 from consilium.ledger.keys import SigningKey
 from consilium.node.membership import Membership
+from consilium.node.proxy import LOGIN_WANTED, Proxy, client_options, refusal_of
 
 TIMEOUT_S = 40.0
 """Longer than the hub's longest poll."""
@@ -76,12 +77,17 @@ class HubClient:
     caller : Caller
         Signs.
     trust : ssl.SSLContext
-        The space's root; proxies are taken from the environment.
+        The space's root.
+    proxy : Proxy, optional
+        Through which the hub is reached.
     """
 
-    def __init__(self, caller: Caller, *, trust: ssl.SSLContext) -> None:
+    def __init__(
+        self, caller: Caller, *, trust: ssl.SSLContext, proxy: Proxy | None = None
+    ) -> None:
         self._caller = caller
-        self._client = httpx.Client(verify=trust, timeout=TIMEOUT_S)
+        self._proxy = proxy
+        self._client = httpx.Client(timeout=TIMEOUT_S, **client_options(trust, proxy))
 
     def call(
         self,
@@ -97,7 +103,7 @@ class HubClient:
         Raises
         ------
         PeerError
-            `link.hub_away`, `link.hub_answer`.
+            `link.hub_away`, `link.hub_answer`, `link.proxy_login` and the like.
         IntegrityError
             `link.hub_untrusted`.
         ConsiliumError
@@ -108,7 +114,8 @@ class HubClient:
         try:
             response = self._client.send(request)
         except httpx.HTTPError as error:
-            raise connection_error(error, hub=self._caller.membership.hub) from error
+            hub = self._caller.membership.hub
+            raise connection_error(error, hub=hub, proxy=self._proxy) from error
         return self._caller.read(response)
 
     def close(self) -> None:
@@ -134,11 +141,23 @@ def read_answer(response: httpx.Response, *, hub: str) -> Any:
     raise reported
 
 
-def connection_error(error: httpx.HTTPError, *, hub: str) -> ConsiliumError:
+def connection_error(
+    error: httpx.HTTPError, *, hub: str, proxy: Proxy | None = None
+) -> ConsiliumError:
     """Say what a failed connection means: nobody there, or somebody not to be believed."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return IntegrityError("link.hub_untrusted", hub=hub, detail=str(cause))
         cause = cause.__cause__ or cause.__context__
+    if proxy is not None and isinstance(error, httpx.ProxyError):
+        return _refusal(refusal_of(error), hub=hub, proxy=proxy)
+    if proxy is not None and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return PeerError("link.proxy_away", hub=hub, proxy=proxy.address)
     return PeerError("link.hub_away", hub=hub, reason=type(error).__name__)
+
+
+def _refusal(status: int | None, *, hub: str, proxy: Proxy) -> PeerError:
+    if status == LOGIN_WANTED:
+        return PeerError("link.proxy_login", proxy=proxy.address)
+    return PeerError("link.proxy_refused", hub=hub, proxy=proxy.address, status=status or "–")

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import ssl
 from collections.abc import Iterator
@@ -55,7 +56,9 @@ from consilium.node.membership import (
     Membership,
     load_membership,
 )
+from consilium.node.proxy import Proxy, ProxyRules, client_options
 from consilium.node.renewal import check_certificates, write_certificates
+from consilium.node.settings import SECTION
 
 STAGING = ".joining"
 _MARK = "token"
@@ -65,7 +68,9 @@ _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.Pr
 """Failures before anything was delivered."""
 
 
-def join_hub(home: Path, text: str, *, clock: Clock) -> Membership:
+def join_hub(
+    home: Path, text: str, *, clock: Clock, proxies: ProxyRules | None = None
+) -> Membership:
     """Join a space: make keys, have them certified, write the node's folder.
 
     Parameters
@@ -76,6 +81,8 @@ def join_hub(home: Path, text: str, *, clock: Clock) -> Membership:
         The join token as it was handed out.
     clock : Clock
         For the token's expiry and the certificates.
+    proxies : ProxyRules, optional
+        How the hub is reached; a setting in them becomes the node's own.
 
     Returns
     -------
@@ -91,7 +98,8 @@ def join_hub(home: Path, text: str, *, clock: Clock) -> Membership:
     IntegrityError
         `link.wrong_fingerprint`, `link.hub_untrusted`: somebody stands between.
     PeerError
-        `link.hub_away`, `hub.busy` and the like: repeat with the same token.
+        `link.hub_away`, `link.proxy_login`, `hub.busy` and the like: repeat with the
+        same token.
 
     Discloses
     ---------
@@ -104,14 +112,16 @@ def join_hub(home: Path, text: str, *, clock: Clock) -> Membership:
     if (home / STAGING / FILE).exists():
         return _settle(home)
     token.check_time(clock)
-    with _attempt(home, token) as attempt:
-        root = _fetch_root(token)
+    rules = proxies or ProxyRules()
+    proxy = rules.find(token.hub)
+    with _attempt(home, token, proxy=proxy) as attempt:
+        root = _fetch_root(token, proxy=proxy)
         write_atomic(attempt.keys / ROOT, write_certificate(root).encode("ascii"), mode=0o644)
         statement = _join_request(attempt.keys, token)
         answer = attempt.ask(statement)
         membership = _check(answer, token, root=root, keys=attempt.keys, clock=clock)
         write_certificates(answer, KeyFolder(attempt.keys))
-        text = membership.as_toml()
+        text = membership.as_toml() + _own_settings(rules)
         write_atomic(home / STAGING / FILE, text.encode("utf-8"), mode=0o644)
     return _settle(home)
 
@@ -119,9 +129,10 @@ def join_hub(home: Path, text: str, *, clock: Clock) -> Membership:
 class _Attempt:
     """One token's attempt: its folder, and whether it may have used the token up."""
 
-    def __init__(self, home: Path, token: JoinToken) -> None:
+    def __init__(self, home: Path, token: JoinToken, proxy: Proxy | None) -> None:
         self.home = home
         self.token = token
+        self.proxy = proxy
         self.keys = home / STAGING / KEYS
         self.kept = False
         self._there = home.exists()
@@ -141,7 +152,14 @@ class _Attempt:
         trust = ssl.create_default_context(cafile=str(self.keys / ROOT))
         document = {"statement": statement}
         try:
-            response = _send(self.token.hub, "POST", "/join", trust=trust, document=document)
+            response = _send(
+                self.token.hub,
+                "POST",
+                "/join",
+                trust=trust,
+                proxy=self.proxy,
+                document=document,
+            )
         except PeerError as error:
             self.kept = self.kept or not isinstance(error.__cause__, _UNSENT)
             raise
@@ -164,9 +182,9 @@ class _Attempt:
 
 
 @contextmanager
-def _attempt(home: Path, token: JoinToken) -> Iterator[_Attempt]:
+def _attempt(home: Path, token: JoinToken, *, proxy: Proxy | None) -> Iterator[_Attempt]:
     """Give an attempt; if it fails, keep only what repeating it needs."""
-    attempt = _Attempt(home, token)
+    attempt = _Attempt(home, token, proxy)
     try:
         attempt.begin()
         yield attempt
@@ -189,12 +207,12 @@ def _settle(home: Path) -> Membership:
     return load_membership(home)
 
 
-def _fetch_root(token: JoinToken) -> x509.Certificate:
+def _fetch_root(token: JoinToken, *, proxy: Proxy | None) -> x509.Certificate:
     """Fetch the root without trust, and believe it by the token's fingerprint alone."""
     blind = ssl.create_default_context()
     blind.check_hostname = False
     blind.verify_mode = ssl.CERT_NONE  # this once: the fingerprint is the check
-    response = _send(token.hub, "GET", "/root", trust=blind)
+    response = _send(token.hub, "GET", "/root", trust=blind, proxy=proxy)
     if not response.is_success or len(response.content) > _LONGEST_ROOT:
         raise PeerError("link.hub_answer", hub=token.hub, status=response.status_code)
     try:
@@ -209,13 +227,26 @@ def _fetch_root(token: JoinToken) -> x509.Certificate:
 
 
 def _send(
-    hub: str, method: str, target: str, *, trust: ssl.SSLContext, document: Json = None
+    hub: str,
+    method: str,
+    target: str,
+    *,
+    trust: ssl.SSLContext,
+    proxy: Proxy | None,
+    document: Json = None,
 ) -> httpx.Response:
     try:
-        with httpx.Client(verify=trust, timeout=_TIMEOUT_S) as client:
+        with httpx.Client(timeout=_TIMEOUT_S, **client_options(trust, proxy)) as client:
             return client.request(method, f"{hub}{target}", json=document)
     except httpx.HTTPError as error:
-        raise connection_error(error, hub=hub) from error
+        raise connection_error(error, hub=hub, proxy=proxy) from error
+
+
+def _own_settings(rules: ProxyRules) -> str:
+    """Write the proxy that was named for the join as the node's own setting."""
+    given = {"proxy": rules.setting, "proxy_login": rules.login}
+    lines = [f"{key} = {json.dumps(it, ensure_ascii=False)}" for key, it in given.items() if it]
+    return "\n".join(["", f"[{SECTION}]", *lines, ""]) if lines else ""
 
 
 def _join_request(keys: Path, token: JoinToken) -> str:

@@ -28,6 +28,7 @@ from consilium.kernel.canonical import Json, canonical_bytes
 from consilium.kernel.clock import Clock
 from consilium.kernel.errors import ConsiliumError, NotFoundError, PeerError
 from consilium.node.hub_client import TIMEOUT_S, Caller, HubClient, connection_error
+from consilium.node.proxy import Proxy, client_options
 from consilium.node.renewal import Renewal
 
 Answerer = Callable[[WireRequest], WireReply]
@@ -42,7 +43,8 @@ class LinkSettings:
     """How the link keeps itself up; times in seconds.
 
     `polls` long polls are open at once; each takes along up to `most` messages;
-    `handlers` messages are handled at once.
+    `handlers` messages are handled at once. After a proxy refused our login the
+    next try waits `refused_wait_s`, lest the account be locked.
     """
 
     polls: int = 2
@@ -51,6 +53,7 @@ class LinkSettings:
     first_wait_s: float = 0.5
     longest_wait_s: float = 10.0
     wait_factor: float = 1.5
+    refused_wait_s: float = 60.0
     checkpoint_s: float = 5.0
 
 
@@ -100,6 +103,8 @@ class HubLink:
     refresh : callable, optional
         Looks at the member list, if that has become stale.
     settings : LinkSettings, optional
+    proxy : Proxy, optional
+        Through which the hub is reached.
     """
 
     def __init__(
@@ -114,8 +119,10 @@ class HubLink:
         clock: Clock,
         refresh: Callable[[], object] = int,
         settings: LinkSettings | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self._caller = caller
+        self._proxy = proxy
         self._trust = trust
         self._answer = answer
         self._renewal = renewal
@@ -184,9 +191,8 @@ class HubLink:
         self._ended = asyncio.Event()
         self._ready.set()
         limits = httpx.Limits(max_keepalive_connections=16, keepalive_expiry=60)
-        async with httpx.AsyncClient(
-            verify=self._trust, timeout=TIMEOUT_S, limits=limits
-        ) as client:
+        options = client_options(self._trust, self._proxy)
+        async with httpx.AsyncClient(timeout=TIMEOUT_S, limits=limits, **options) as client:
             works = [self._poll(client) for _ in range(self._settings.polls)]
             tasks = [asyncio.create_task(work) for work in (*works, self._keep())]
             await self._ended.wait()
@@ -205,7 +211,7 @@ class HubLink:
                     messages = await self._call(client, "/relay/next", document)
                 except ConsiliumError as error:
                     self._online.clear()
-                    wait = waits.next_s()
+                    wait = self._wait_s(error, waits)
                     _LOG.info("the relay is away, next try in %.1f s: %s", wait, error.public)
                     await asyncio.sleep(wait)
                     continue
@@ -218,6 +224,10 @@ class HubLink:
         finally:
             for task in under_way:
                 task.cancel()
+
+    def _wait_s(self, error: ConsiliumError, waits: Waits) -> float:
+        refused = error.code == "link.proxy_login"
+        return self._settings.refused_wait_s if refused else waits.next_s()
 
     async def _handle(self, client: httpx.AsyncClient, message: Any) -> None:
         """Have one message handled and post the answer; its sender repeats what is lost."""
@@ -244,33 +254,35 @@ class HubLink:
         try:
             response = await client.send(request)
         except httpx.HTTPError as error:
-            raise connection_error(error, hub=self._caller.membership.hub) from error
+            hub = self._caller.membership.hub
+            raise connection_error(error, hub=hub, proxy=self._proxy) from error
         return self._caller.read(response)
 
     async def _keep(self) -> None:
         """Renew certificates when due; show new checkpoints. Blocking work goes to threads."""
         waits = Waits(self._settings)
         while True:
-            done = await self._try(self._renew_if_due)
-            done = await self._try(self.show_checkpoint) and done
-            done = await self._try(self._refresh) and done
-            if done:
+            works = (self._renew_if_due, self.show_checkpoint, self._refresh)
+            errors = [await self._try(work) for work in works]
+            error = next((one for one in errors if one is not None), None)
+            if error is None:
                 waits.reset()
                 self._online.set()
                 await asyncio.sleep(self._sleep_s())
             else:
-                await asyncio.sleep(waits.next_s())
+                await asyncio.sleep(self._wait_s(error, waits))
 
-    async def _try(self, work: Callable[[], object]) -> bool:
+    async def _try(self, work: Callable[[], object]) -> ConsiliumError | None:
+        """Work in a thread; return what went wrong, once it is in the log."""
         try:
             await asyncio.to_thread(work)
         except PeerError as error:
             _LOG.info("%s", error.public)
+            return error
         except ConsiliumError as error:
             _LOG.error("%s", error.public)
-        else:
-            return True
-        return False
+            return error
+        return None
 
     def _renew_if_due(self) -> None:
         if self._clock.now() >= self._renewal.due():
@@ -282,7 +294,7 @@ class HubLink:
 
 
 def make_transport(
-    caller: Caller, *, trust: ssl.SSLContext, answer: Answerer
+    caller: Caller, *, trust: ssl.SSLContext, answer: Answerer, proxy: Proxy | None = None
 ) -> tuple[LocalTransport, httpx.Client]:
     """Make the way to every member: to ourselves directly, to others through the relay.
 
@@ -296,7 +308,7 @@ def make_transport(
     Each request as it stands, to the peer and to the hub that carries it.
     """
     member = caller.membership
-    client = httpx.Client(verify=trust, timeout=TIMEOUT_S)
+    client = httpx.Client(timeout=TIMEOUT_S, **client_options(trust, proxy))
     relayed = HttpTransport(member.relay_address, client=client)
     return LocalTransport({member.participant: answer}, otherwise=relayed), client
 

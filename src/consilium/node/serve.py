@@ -32,6 +32,7 @@ from consilium.node.hub_client import Caller, HubClient
 from consilium.node.leading import Leading, Office
 from consilium.node.link import HubLink, make_transport
 from consilium.node.membership import KEYS, KeyFolder, Membership, load_membership
+from consilium.node.proxy import Proxy
 from consilium.node.reception import Reception
 from consilium.node.registration import Registrar
 from consilium.node.renewal import Renewal
@@ -57,6 +58,7 @@ class Ground:
     database: Database
     caller: Caller
     hub: HubClient
+    proxy: Proxy | None
 
 
 def serve(home: Path) -> None:
@@ -98,13 +100,14 @@ def _lay_ground(
     stack: ExitStack, home: Path, membership: Membership, settings: NodeSettings
 ) -> Ground:
     keys, clock = KeyFolder(home / KEYS), SystemClock()
+    proxy = settings.proxies(home, environment=os.environ).find(membership.hub)
     key = keys.signing_key()
     database = open_database(
         settings.url(home), key=key, clock=clock, origin=membership.participant
     )
     stack.callback(database.close)
     caller = Caller(membership=membership, key=key, clock=clock)
-    hub = HubClient(caller, trust=keys.trust())
+    hub = HubClient(caller, trust=keys.trust(), proxy=proxy)
     stack.callback(hub.close)
     return Ground(
         home=home,
@@ -117,6 +120,7 @@ def _lay_ground(
         database=database,
         caller=caller,
         hub=hub,
+        proxy=proxy,
     )
 
 
@@ -126,7 +130,9 @@ def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDir
     def answer_here(request: WireRequest) -> WireReply:
         return answer(connector, request, also=REVOCATION_ROUTES)
 
-    transport, client = make_transport(ground.caller, trust=ground.keys.trust(), answer=answer_here)
+    transport, client = make_transport(
+        ground.caller, trust=ground.keys.trust(), answer=answer_here, proxy=ground.proxy
+    )
     directory = HubDirectory(
         ground.membership,
         me=ground.key.public,
@@ -163,7 +169,13 @@ def _build(
     home, recipes = ground.home, Recipes()
     blobs = BlobStore(home / "blobs")
     desk_path = home / "run" / "desk.sock"
-    engine = NodeEngine(home / "engine", ground.membership, keys=ground.keys, desk=desk_path)
+    engine = NodeEngine(
+        home / "engine",
+        ground.membership,
+        keys=ground.keys,
+        desk=desk_path,
+        proxy=ground.proxy,
+    )
     gate = Gate(
         ground.database,
         me=connector.me,
@@ -244,4 +256,5 @@ def _make_link(
         hub=ground.hub,
         clock=ground.clock,
         refresh=lambda: end_revoked(connector, directory),
+        proxy=ground.proxy,
     )

@@ -17,6 +17,7 @@ from consilium.dataspace.records import PrivacyBudget
 from consilium.kernel.errors import InputError
 from consilium.kernel.tables import Fault, Section, Slip, is_number
 from consilium.node.membership import FILE
+from consilium.node.proxy import ProxyRules
 from consilium.persons.settings import RULES, ApprovalSettings
 
 SECTION = "node"
@@ -43,6 +44,8 @@ class NodeSettings:
     in seconds, at most 60.
     `answer_s` is how long a study that this hospital leads waits for another
     hospital's agreement and start; more where persons decide there.
+    `proxy` is `http://host:port`, `direct`, or empty for what the environment says;
+    `proxy_login` is the path of a file with `user:password` for it.
     """
 
     database: str = ""
@@ -51,10 +54,17 @@ class NodeSettings:
     delta: float = _USUAL.delta
     members_s: int = 20
     answer_s: int = 60
+    proxy: str = ""
+    proxy_login: str = ""
 
     def url(self, home: Path) -> str:
         """Return the database's URL for a node in `home`."""
         return self.database or f"sqlite:///{home / 'node.db'}"
+
+    def proxies(self, home: Path, *, environment: Mapping[str, str]) -> ProxyRules:
+        """Return what holds for the way to the hub from a node in `home`."""
+        login = str(home / self.proxy_login) if self.proxy_login else ""
+        return ProxyRules(setting=self.proxy, login=login, environment=environment)
 
 
 def load_node_settings(home: Path, *, environment: Mapping[str, str]) -> NodeSettings:
@@ -102,6 +112,8 @@ def _read_node(table: Section, before: NodeSettings) -> NodeSettings:
         epsilon=_amount(table, "epsilon", before.epsilon, high=_GREATEST_EPSILON),
         delta=_amount(table, "delta", before.delta, high=_GREATEST_DELTA),
         members_s=table.whole("members_s", low=1, high=60, default=before.members_s, digits=True),
+        proxy=table.text("proxy", default=before.proxy),
+        proxy_login=table.text("proxy_login", default=before.proxy_login),
         answer_s=table.whole(
             "answer_s", low=1, high=_MOST_ANSWER_S, default=before.answer_s, digits=True
         ),

@@ -13,6 +13,7 @@ import psutil
 from dataspace_rehearsal import GOVERNANCE, Hospital
 from studies_rehearsal import CLOCK, RECIPES, StudySpace, in_days
 
+from consilium.dataspace.contract_id import Register
 from consilium.dataspace.wire.serving import Serving
 from consilium.federation.flare.processes import ChildState
 from consilium.ledger.certificates import Identity
@@ -100,6 +101,9 @@ class Directory:
             )
             for who, key in self.space.space.keys.items()
         ]
+
+    def find_register(self) -> Register:
+        return Register()
 
 
 class Link:

@@ -9,6 +9,7 @@ from dataspace_rehearsal import Hospital
 from node_bench import CANARY, NodeBench
 from studies_rehearsal import StudySpace, await_study, make_draft, own_terms
 
+from consilium.dataspace.contract_id import read_contract_id
 from consilium.dataspace.records import Role
 from consilium.dataspace.store import list_agreements
 from consilium.federation.store import list_studies
@@ -103,6 +104,8 @@ def test_an_agreement_is_made_once_and_shown_from_both_sides(
     assert (first["state"], first["provider"]) == ("FINALIZED", south.me)
     assert again["id"] == first["id"]
     assert node.get("/agreements") == [first]
+    assert read_contract_id(first["contract_id"])["kind"] == "C"
+    assert first["contract_placeholder"] is True
     assert node.get(f"/agreements/{first['id']}") == first
     answer = node.ask("GET", f"/agreements/{first['id']}", role="provider")
     assert answer.status_code == 404

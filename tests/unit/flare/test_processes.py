@@ -16,7 +16,13 @@ import psutil
 import pytest
 
 from consilium.federation.flare.kits import Credentials, EngineAddress, write_server_kit
-from consilium.federation.flare.processes import PORT_TAKEN, SupervisedChild, server_command
+from consilium.federation.flare.processes import (
+    PORT_TAKEN,
+    PROXIED,
+    SupervisedChild,
+    client_command,
+    server_command,
+)
 
 LONG_S = 30.0
 
@@ -274,3 +280,31 @@ def test_a_server_whose_port_is_taken_says_so_at_once(tmp_path: Path) -> None:
         )
     assert ran.returncode == PORT_TAKEN
     assert "is taken by another process" in ran.stderr
+
+
+def test_a_secret_reaches_a_child_by_its_input_and_by_no_other_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "grpc_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "http://north:geheim@proxy:1")
+    text = """
+        import os, sys
+        print(sys.stdin.readline(), [name for name in os.environ if "proxy" in name.lower()])
+        os.read(0, 1)
+        """
+    child = SupervisedChild("child", script(text), folder=tmp_path, told=b"geheim\n")
+    child.start()
+    log = tmp_path / "console.log"
+    try:
+        wait_until(lambda: log.read_text().endswith("\n"), "the child's words")
+        pid = child.state.pid
+        assert pid is not None
+        process = psutil.Process(pid)
+        assert "geheim" not in f"{process.cmdline()} {process.environ()}"
+    finally:
+        child.stop()
+    assert log.read_text().split() == ["geheim", "[]"]
+
+
+def test_only_a_proxied_client_expects_a_first_line(tmp_path: Path) -> None:
+    assert client_command(tmp_path, proxied=True) == (*client_command(tmp_path), PROXIED)

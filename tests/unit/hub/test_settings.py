@@ -32,6 +32,34 @@ def test_the_environment_beats_the_file_and_flags_beat_both(tmp_path: Path) -> N
     assert found.hub.also == ("a.example", "b.example")
 
 
+def test_contract_ids_are_made_of_what_the_office_sets(tmp_path: Path) -> None:
+    subjects = ["tiantan=91350100M000100Y43"]
+    settings = make_settings(
+        **{"contract.node_type": 1, "contract.area": "1100", "contract.subjects": subjects}
+    )
+    (tmp_path / "hub.toml").write_text(write_settings(settings))
+    register = load_settings(tmp_path, environment={}).register
+    assert (register.node_type, register.area) == (1, "1100")
+    assert register.subjects == {"did:web:glioma:tiantan": "91350100M000100Y43"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("contract.node_type", 4),
+        ("contract.area", "11"),
+        ("contract.area", "11O0"),
+        ("contract.subjects", ["tiantan=91350100M000100Y44"]),
+        ("contract.subjects", ["91350100M000100Y43"]),
+        ("contract.subjects", ["Tian Tan=91350100M000100Y43"]),
+    ],
+)
+def test_a_code_that_cannot_be_is_refused(key: str, value: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        make_settings(**{key: value})
+    assert (caught.value.code, caught.value.facts["key"]) == ("hub.bad_setting", key)
+
+
 def test_a_folder_without_a_hub_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError) as caught:
         load_settings(tmp_path, environment={})

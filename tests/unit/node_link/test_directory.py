@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 from list_bench import MEMBERSHIP, ListBench
 
+from consilium.dataspace.contract_id import Register
 from consilium.dataspace.wire.boundary import report_errors
 from consilium.hub.authority import Authority, Kind
 from consilium.kernel.errors import (
@@ -237,3 +238,12 @@ def test_a_revoked_member_is_told_of_once_for_each_key(bench: ListBench) -> None
     assert directory.list_revoked() == []
     bench.enter("south", again, state="revoked")
     assert directory.list_revoked() == [SOUTH]
+
+
+def test_what_contract_ids_are_made_of_comes_with_the_list(bench: ListBench) -> None:
+    assert bench.directory.find_register() == Register()  # a hub of an earlier release
+
+
+def test_without_a_list_nothing_is_known_and_nothing_breaks(bench: ListBench) -> None:
+    bench.answer = {}
+    assert bench.directory.find_register() is None

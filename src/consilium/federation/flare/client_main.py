@@ -7,6 +7,7 @@ connections.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from consilium.federation.flare.forker import Forker
 from consilium.federation.flare.kits import HEART_BEAT_S
 from consilium.federation.flare.launcher import use_forker
 from consilium.federation.flare.lifeline import end_with_child, end_with_stream
+from consilium.federation.flare.processes import PROXIED
 from consilium.federation.flare.restriction import restrict_hub
 from consilium.federation.flare.surroundings import NO_FOLDER, become, prepare_kit, read_startup
 
@@ -29,6 +31,13 @@ WARM = (executor, validator)
 
 LONGEST_PAUSE_S = 2
 """Between attempts to reach the hub; FLARE lets it grow to ten seconds."""
+
+
+_THROUGH_PARENT = {"NVFLARE_BACKBONE_CONN_GEN": "1"}
+"""Lets a job's process speak with the hub through this process alone, not by a line of its own."""
+
+_LONGEST_LINE = 4096
+"""Bytes that a pipe hands over at once, written in one piece."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -42,8 +51,12 @@ def main(argv: Sequence[str]) -> int:
     prepare_kit(kit)
     restrict_hub()
     conn_manager.MAX_WAIT = LONGEST_PAUSE_S
+    if PROXIED in argv:
+        os.environ |= _THROUGH_PARENT
     forker = Forker(run_job)
     use_forker(forker)
+    if PROXIED in argv:
+        _use_proxy()
     end_with_stream(0)
     end_with_child(forker.pid)
     name = str(read_startup(kit, "fed_client.json")["client"]["fqsn"])
@@ -52,6 +65,16 @@ def main(argv: Sequence[str]) -> int:
     return int(
         MainProcessMonitor.run(main_func=client_train.main, run_dir=str(kit), args=args) or 0
     )
+
+
+def _use_proxy() -> None:
+    """Reach the hub through the proxy of the supervisor's first line.
+
+    The engine's library looks at the variable whenever it connects. It is set after
+    the fork of the helper, so that no job's process knows the proxy's password; jobs
+    reach the hub through this process.
+    """
+    os.environ |= {"grpc_proxy": os.read(0, _LONGEST_LINE).decode("utf-8").strip()}
 
 
 def run_job(argv: Sequence[str]) -> int:

@@ -19,6 +19,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+PROXIED = "--proxied"
+"""Last word of the client's command when its standard input begins with its proxy."""
+
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 _STABLE_AFTER_S = 60.0
@@ -40,14 +43,17 @@ def server_command(kit: Path) -> tuple[str, ...]:
     return (sys.executable, "-m", "consilium.federation.flare.server_main", str(kit))
 
 
-def client_command(kit: Path) -> tuple[str, ...]:
+def client_command(kit: Path, *, proxied: bool = False) -> tuple[str, ...]:
     """Give the command that runs a hospital's FLARE client from its kit.
+
+    If it is `proxied`, its standard input begins with one line: the proxy's URL.
 
     Discloses
     ---------
     Nothing.
     """
-    return (sys.executable, "-m", "consilium.federation.flare.client_main", str(kit))
+    command = (sys.executable, "-m", "consilium.federation.flare.client_main", str(kit))
+    return (*command, PROXIED) if proxied else command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +83,18 @@ class SupervisedChild:
         Program and arguments.
     folder : Path
         Working folder; its output goes to `console.log` there.
+    told : bytes
+        What it reads first from its standard input, at each start. Secrets go this
+        way, because others can see a command line, and every child an environment.
     """
 
-    def __init__(self, name: str, command: Sequence[str], *, folder: Path) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], *, folder: Path, told: bytes = b""
+    ) -> None:
         self._name = name
         self._command = tuple(command)
         self._folder = folder
+        self._told = told
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
@@ -138,8 +150,13 @@ class SupervisedChild:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env=os.environ | {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"},
+                env=_environment() | {"MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1"},
             )
+            if self._told and self._process.stdin is not None:
+                # A process that has ended already reads nothing; `_watch` sees that.
+                with suppress(BrokenPipeError):
+                    self._process.stdin.write(self._told)
+                    self._process.stdin.flush()
             self._changed = time.monotonic()
         return True
 
@@ -170,6 +187,18 @@ class SupervisedChild:
             ran_s, self._changed = time.monotonic() - self._changed, time.monotonic()
             self._exit_status = status
         return ran_s
+
+
+def _environment() -> dict[str, str]:
+    """Give our environment without the proxies in it, which may hold a password.
+
+    The engine's library would follow them; it is told of a proxy only by `told`.
+    """
+    return {name: value for name, value in os.environ.items() if not _is_proxy(name)}
+
+
+def _is_proxy(name: str) -> bool:
+    return name.lower().endswith("_proxy")
 
 
 def _kill_group(leader: int) -> None:
