@@ -15,7 +15,7 @@ from consilium.dataspace.settings import DataspaceSettings
 from consilium.dataspace.store import get_process
 from consilium.dataspace.wire.builders import BASE
 from consilium.dataspace.wire.client import Client
-from consilium.dataspace.wire.tokens import ReplayGuard
+from consilium.dataspace.wire.replays import ReplayGuard
 from consilium.kernel.clock import Clock
 from consilium.kernel.identifiers import ParticipantId, ProcessId
 from consilium.ledger.database import Database

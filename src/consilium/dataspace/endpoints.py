@@ -41,8 +41,9 @@ from consilium.dataspace.wire.messages import (
 from consilium.dataspace.wire.models import read_shape
 from consilium.dataspace.wire.tokens import Caller, TokenError, authenticate, make_answer
 from consilium.dataspace.wire.transports import ANSWER_HEADER
-from consilium.kernel.canonical import canonical_bytes, read_json
+from consilium.kernel.canonical import canonical_bytes, digest_of, read_json
 from consilium.kernel.errors import ConsiliumError, InputError, NotFoundError, StateError
+from consilium.ledger.statements import peek_statement
 
 LOG = logging.getLogger(__name__)
 
@@ -101,15 +102,12 @@ def answer(connector: Connector, request: WireRequest, *, also: Sequence[Route] 
     What the verb behind the path discloses; of a refusal, code and sentence.
     """
     if (request.method, request.path) == ("GET", builders.VERSION_PATH):
-        return _reply(connector, request, 200, builders.version_response(connector.me))
+        return _reply(200, builders.version_response(connector.me))
     for route in (*ROUTES, *also):
         pid = route.match(request)
         if pid is not None:
-            status, document = _answer_route(connector, request, route, pid)
-            return _reply(connector, request, status, document)
-    lost = NotFoundError("dataspace.no_route", method=request.method[:8], path=request.path[:200])
-    document = builders.error(CATALOG_ERROR, code=lost.code, reason=lost.public)
-    return _reply(connector, request, 404, document)
+            return _answer_route(connector, request, route, pid)
+    return _answer_route(connector, request, _lost(request), "")
 
 
 def dsp_router(connector: Connector) -> APIRouter:
@@ -146,10 +144,25 @@ def dsp_router(connector: Connector) -> APIRouter:
     return router
 
 
+def _lost(request: WireRequest) -> Route:
+    """Make a route of a path that there is not, so that who asks for it is seen all the same."""
+
+    def refuse(_connector: Connector, _asked: Asked) -> Document:
+        facts = {"method": request.method[:8], "path": request.path[:200]}
+        raise NotFoundError("dataspace.no_route", **facts)
+
+    return Route(request.method, request.path, CATALOG_ERROR, refuse, base="")
+
+
 def _answer_route(
     connector: Connector, request: WireRequest, route: Route, pid: str
-) -> tuple[int, Document]:
-    """Let the verb answer; the request boundary, where every fault becomes an answer."""
+) -> WireReply:
+    """Let the verb answer; the request boundary, where every fault becomes an answer.
+
+    Only a request whose sender is proven gets a signed answer. Whoever carries
+    messages could otherwise bring us a request altered, or a second time, and
+    bring its sender our refusal of that as the answer to what it had sent.
+    """
     caller: Caller | None = None
     document: Document = {}
     try:
@@ -157,19 +170,21 @@ def _answer_route(
             raise InputError("dataspace.too_large", limit=connector.settings.largest_body)
         caller = _authenticate(connector, request, route, pid)
         document = _read_document(request)
-        return route.status, route.handle(
-            connector, Asked(caller=caller, pid=pid, document=document)
-        )
+        done = route.handle(connector, Asked(caller=caller, pid=pid, document=document))
+        return _reply(route.status, done, connector=connector, to=request)
     except ConsiliumError as error:
         refusal = error
     except Exception:
         LOG.exception("%s %s could not be handled", request.method, request.path)
         refusal = StateError("dataspace.broken")
-    status = _status(refusal)
-    if caller is not None and status < 500 and refusal.family in _IN_EVIDENCE:
-        _record_refusal(connector, route, caller, refusal, about=pid or _about(document))
     LOG.info("%s %s: %s", request.method, request.path, refusal.public)
-    return status, _error_document(route, refusal, document, pid)
+    status, told = _status(refusal), _error_document(route, refusal, document, pid)
+    if caller is None:
+        _record_unproven(connector, request, refusal, path=route.path)
+        return _reply(status, told)
+    if status < 500 and refusal.family in _IN_EVIDENCE:
+        _record_refusal(connector, route, caller, refusal, about=pid or _about(document))
+    return _reply(status, told, connector=connector, to=request)
 
 
 def _status(refusal: ConsiliumError) -> int:
@@ -205,14 +220,39 @@ def _record_refusal(
     connector: Connector, route: Route, caller: Caller, refusal: ConsiliumError, *, about: str
 ) -> None:
     facts = {
-        "path": route.path,
+        "path": route.path[:200],
         "code": refusal.code,
         "rule": str(refusal.facts.get("rule", ""))[:80],
         "about": about[:200],
         "signed_by_peer": caller.token,
     }
-    with connector.database.write() as tx:
-        tx.record("request.refused", caller.participant, facts)
+    connector.database.refusals.keep(
+        "request.refused", caller.participant, facts, rule=refusal.code, by=caller.participant
+    )
+
+
+def _record_unproven(
+    connector: Connector, request: WireRequest, refusal: ConsiliumError, *, path: str
+) -> None:
+    """Keep what somebody tried whose name is not proven: that the name was claimed, no more."""
+    rule = str(refusal.facts.get("rule", ""))[:80]
+    facts = {
+        "path": path[:200],
+        "code": refusal.code,
+        "rule": rule,
+        "claimed": _claimed(request.token),
+        "token": digest_of(request.token.encode()),
+        "body": digest_of(request.body),
+    }
+    refusals = connector.database.refusals
+    refusals.keep("request.unproven", connector.me, facts, rule=f"{refusal.code} {rule}")
+
+
+def _claimed(token: str) -> str:
+    try:
+        return str(peek_statement(token).get("iss", ""))[:200]
+    except InputError:
+        return ""
 
 
 def _about(document: Document) -> str:
@@ -231,13 +271,18 @@ def _error_document(
 
 
 def _reply(
-    connector: Connector, request: WireRequest, status: int, document: Document
+    status: int,
+    document: Document,
+    *,
+    connector: Connector | None = None,
+    to: WireRequest | None = None,
 ) -> WireReply:
+    """Write an answer, signed as the one to a request if that is given."""
     body = canonical_bytes(document)
-    if not request.token:
+    if connector is None or to is None:
         return WireReply(status=status, body=body)
     token = make_answer(
-        connector.key, issuer=connector.me, request=request.token, status=status, body=body
+        connector.key, issuer=connector.me, request=to.token, status=status, body=body
     )
     return WireReply(status=status, body=body, token=token)
 

@@ -13,6 +13,7 @@ from consilium.dataspace.decisions import PolicyDecide
 from consilium.dataspace.endpoints import answer
 from consilium.dataspace.outbox import Outbox
 from consilium.dataspace.ports import WireReply, WireRequest
+from consilium.dataspace.wire.replays import ReplayGuard
 from consilium.dataspace.wire.serving import Serving
 from consilium.federation.registry import Recipes
 from consilium.gate.gate import Gate
@@ -137,6 +138,9 @@ def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDir
         directory=directory,
         transport=transport,
         decide=PolicyDecide(),
+        seen=ReplayGuard(
+            ground.home / "run" / "tokens.seen", now=int(ground.clock.now().timestamp())
+        ),
     )
     outbox = Outbox(connector)
     outbox.start()

@@ -107,7 +107,8 @@ def test_a_task_of_another_form_never_reaches_the_desk(
     fake = context()
     reply = execute(fake, kind, **content)
     assert str(reply[REFUSAL]).startswith("engine.bad_task: ")
-    assert fake.get_engine().client.components["desk"].asked == []
+    desk = fake.get_engine().client.components["desk"]
+    assert desk.asked == [("refused", "task engine.bad_task")], "kept, and asked nothing"
 
 
 def test_without_a_desk_in_the_sites_kit_nothing_is_done(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ connections.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,15 +15,17 @@ from typing import Any
 
 from nvflare.fuel.f3.mpm import MainProcessMonitor
 from nvflare.fuel.f3.sfm import conn_manager
+from nvflare.fuel.utils.class_loader import load_class
 from nvflare.private.fed.app.client import client_train, worker_process
 
 from consilium.federation.flare import executor, validator
 from consilium.federation.flare.forker import Forker
-from consilium.federation.flare.kits import HEART_BEAT_S
+from consilium.federation.flare.kits import DESK_COMPONENT, HEART_BEAT_S
 from consilium.federation.flare.launcher import use_forker
 from consilium.federation.flare.lifeline import end_with_child, end_with_stream
 from consilium.federation.flare.restriction import restrict_hub
 from consilium.federation.flare.surroundings import NO_FOLDER, become, prepare_kit, read_startup
+from consilium.federation.ports import Desk
 
 WARM = (executor, validator)
 """What the helper shares with every job: imported here so that it is there before the fork."""
@@ -40,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     """
     kit = Path(argv[1]).absolute()
     prepare_kit(kit)
-    restrict_hub()
+    restrict_hub(_open_desk(kit))
     conn_manager.MAX_WAIT = LONGEST_PAUSE_S
     forker = Forker(run_job)
     use_forker(forker)
@@ -52,6 +55,14 @@ def main(argv: Sequence[str]) -> int:
     return int(
         MainProcessMonitor.run(main_func=client_train.main, run_dir=str(kit), args=args) or 0
     )
+
+
+def _open_desk(kit: Path) -> Desk:
+    """Make the node's counter from the hospital's own kit, as a job's process does."""
+    entries = json.loads((kit / "local" / "job_resources.json").read_bytes())["components"]
+    [entry] = [one for one in entries if one["id"] == DESK_COMPONENT]
+    desk: Desk = load_class(entry["path"])(**entry["args"])
+    return desk
 
 
 def run_job(argv: Sequence[str]) -> int:
