@@ -20,7 +20,7 @@ from typing import Protocol
 from consilium.kernel.canonical import Json
 from consilium.kernel.errors import StateError
 
-BURST = 32
+BURST = 64
 """Entries of one kind and rule, about one sender, that are written at once."""
 REFILL_S = 60.0
 """Seconds after which one more may be written."""
