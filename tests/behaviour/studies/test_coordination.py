@@ -17,6 +17,8 @@ from consilium.gate.orders import Order
 from consilium.kernel.clock import SystemClock
 from consilium.kernel.errors import NotFoundError, PeerError
 
+pytestmark = pytest.mark.slow
+
 MakeBench = Callable[..., Bench]
 CLOCK = SystemClock()
 
