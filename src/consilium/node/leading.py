@@ -28,7 +28,7 @@ from consilium.federation.studies import draft_study, keep_result, move_study, s
 from consilium.gate.orders import Study, peek_study
 from consilium.gate.orders import sign_study as sign_plan
 from consilium.gate.plain import to_plain
-from consilium.kernel.canonical import Digest, Json, canonical_bytes, read_json
+from consilium.kernel.canonical import Digest, Json, canonical_bytes, digest_json, read_json
 from consilium.kernel.clock import read_time
 from consilium.kernel.errors import ConsiliumError, IntegrityError, PeerError, StateError
 from consilium.kernel.identifiers import ParticipantId, StudyId, new_urn
@@ -39,6 +39,8 @@ from consilium.models.passports import sign_passport
 
 LOG = logging.getLogger("consilium.node.leading")
 STATE_WORDS = frozenset(state.lower() for state in StudyState)
+OWN_WORDS = frozenset({"recruited", "agreed", "declined", "opened", "signed", "failure"})
+"""Events that the lead alone writes; the passport rests on them, so none is taken from the hub."""
 _RETRY_S = 1.0
 _ALL = 1_000_000
 _LONGEST = 400
@@ -254,8 +256,11 @@ class Lead:
         """Keep one of the hub's events; the study's states are our own to note."""
         kind, database, clock = event["kind"], self.connector.database, self.connector.clock
         facts = {"time": event["time"], **event["facts"], "hub_event": event["id"]}
-        if len(canonical_bytes(facts)) > _LARGEST_EVENT:
-            facts = {"hub_event": event["id"], "dropped": "too large"}
+        if kind in OWN_WORDS or len(canonical_bytes(facts)) > _LARGEST_EVENT:
+            refusals = self.connector.database.refusals
+            told = {"kind": str(kind)[:40], "event": digest_json(facts)}
+            refusals.keep("event.refused", self.study, told, rule="event.not_the_hubs")
+            kind, facts = "refused_event", {"hub_event": event["id"]}
         with database.write() as tx:
             state = StudyState(get_study(tx.connection, self.study)["state"])
             if kind == "running" and state is StudyState.SUBMITTED:

@@ -25,7 +25,7 @@ from consilium.dataspace.ports import WireReply, WireRequest
 from consilium.dataspace.wire.transports import ANSWER_HEADER, HttpTransport, LocalTransport
 from consilium.kernel.canonical import Json, canonical_bytes
 from consilium.kernel.clock import Clock
-from consilium.kernel.errors import ConsiliumError, NotFoundError, PeerError
+from consilium.kernel.errors import ConsiliumError, IntegrityError, NotFoundError, PeerError
 from consilium.node.hub_client import TIMEOUT_S, Caller, HubClient, connection_error
 from consilium.node.renewal import Renewal
 
@@ -51,6 +51,10 @@ class LinkSettings:
     longest_wait_s: float = 10.0
     wait_factor: float = 1.5
     checkpoint_s: float = 5.0
+
+
+def _say_nothing(_error: ConsiliumError) -> None:
+    return
 
 
 class Waits:
@@ -97,6 +101,8 @@ class HubLink:
     clock : Clock
         For renewal.
     settings : LinkSettings, optional
+    refused : callable, optional
+        Hears of each answer or message of the hub's that was not believed.
     """
 
     def __init__(
@@ -110,6 +116,7 @@ class HubLink:
         hub: HubClient,
         clock: Clock,
         settings: LinkSettings | None = None,
+        refused: Callable[[ConsiliumError], object] = _say_nothing,
     ) -> None:
         self._caller = caller
         self._trust = trust
@@ -119,6 +126,7 @@ class HubLink:
         self._hub = hub
         self._clock = clock
         self._settings = settings or LinkSettings()
+        self._refused = refused
         self._shown = ""
         self._showing = threading.Lock()
         self._online = threading.Event()
@@ -225,6 +233,8 @@ class HubLink:
             _LOG.info("an answer came too late for the relay")
         except ConsiliumError as error:
             _LOG.warning("a relayed message was not answered: %s", error.public)
+            if error.code == "link.bad_message":
+                await asyncio.to_thread(self._refused, error)
 
     def _reply(self, request: WireRequest) -> WireReply:
         try:
@@ -261,6 +271,8 @@ class HubLink:
             _LOG.info("%s", error.public)
         except ConsiliumError as error:
             _LOG.error("%s", error.public)
+            if isinstance(error, IntegrityError):
+                await asyncio.to_thread(self._refused, error)
         else:
             return True
         return False

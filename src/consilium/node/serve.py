@@ -17,7 +17,9 @@ from consilium.dataspace.wire.replays import ReplayGuard
 from consilium.dataspace.wire.serving import Serving
 from consilium.federation.registry import Recipes
 from consilium.gate.gate import Gate
+from consilium.kernel.canonical import Json
 from consilium.kernel.clock import Clock, SystemClock
+from consilium.kernel.errors import ConsiliumError
 from consilium.ledger.database import Database, open_database
 from consilium.ledger.files import BlobStore
 from consilium.ledger.keys import SigningKey
@@ -207,6 +209,11 @@ def _build(
 
 
 def _make_link(ground: Ground, connector: Connector, engine: NodeEngine) -> HubLink:
+    def keep(refusal: ConsiliumError) -> None:
+        facts: dict[str, Json] = {"code": refusal.code, "reason": refusal.public[:400]}
+        hub = ground.membership.hub_participant
+        ground.database.refusals.keep("hub.refused", hub, facts, rule=refusal.code)
+
     renewal = Renewal(
         ground.membership,
         ground.keys,
@@ -222,4 +229,5 @@ def _make_link(ground: Ground, connector: Connector, engine: NodeEngine) -> HubL
         checkpoint=ground.database.evidence.checkpoint,
         hub=ground.hub,
         clock=ground.clock,
+        refused=keep,
     )

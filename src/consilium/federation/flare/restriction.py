@@ -4,8 +4,9 @@ FLARE trusts its server: the server says itself whether a command to a site
 needs authorisation, and among the commands are a shell, a restart and a new
 logging configuration, which can name any class. Trust here does not rest on
 the hub, so a site answers only the few commands that jobs need, takes each job
-once, and keeps every other command as evidence. The network agent, which would answer questions about this machine
-and move the site to another server, is not there at all.
+once, and has every other command kept as evidence. The network agent, which
+would answer questions about this machine and move the site to another server,
+is not there at all.
 """
 
 from __future__ import annotations
