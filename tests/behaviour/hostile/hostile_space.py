@@ -11,7 +11,7 @@ import base64
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -22,7 +22,18 @@ import httpx
 import uvicorn
 from dataspace_rehearsal import Hospital
 from fastapi import FastAPI, Request, Response
-from studies_rehearsal import CLOCK, RECIPES, StudySpace, make_draft, own_terms, wait_until
+from sqlalchemy import delete
+from starlette.concurrency import run_in_threadpool
+from studies_rehearsal import (
+    CLOCK,
+    RECIPES,
+    StudySpace,
+    await_study,
+    make_draft,
+    own_terms,
+    study_events,
+    wait_until,
+)
 
 from consilium.dataspace.outbox import Outbox
 from consilium.dataspace.ports import WireReply, WireRequest
@@ -34,8 +45,13 @@ from consilium.dataspace.wire.transports import ANSWER_HEADER, HttpTransport, Lo
 from consilium.federation.chain import list_rounds
 from consilium.federation.coordination import list_attempts, study_folder
 from consilium.federation.ports import Task
+from consilium.federation.proposal import Wish
+from consilium.federation.recruitment import agree, find_listing
 from consilium.federation.site import SiteWorker
-from consilium.federation.store import get_study
+from consilium.federation.states import StudyState
+from consilium.federation.store import EVENTS, STUDIES, add_event, get_study
+from consilium.federation.studies import draft_study, move_study
+from consilium.federation.studies import sign_study as sign_plan
 from consilium.gate.gate import Gate
 from consilium.gate.orders import Order, Study, peek_study, sign_study
 from consilium.gate.replies import sign_round
@@ -47,6 +63,7 @@ from consilium.ledger.certificates import write_certificate
 from consilium.ledger.evidence import EvidenceEntry
 from consilium.ledger.keys import SigningKey
 from consilium.ledger.statements import sign_statement
+from consilium.models.weights import pack_arrays, unpack_arrays
 from consilium.node.directory import HubDirectory
 from consilium.node.membership import EngineAddress, Membership
 
@@ -126,8 +143,6 @@ class Relay:
 
 
 async def _in_thread(call: Callable[..., Response], *given: Any) -> Response:
-    from starlette.concurrency import run_in_threadpool
-
     return await run_in_threadpool(call, *given)
 
 
@@ -191,6 +206,7 @@ class HostileSpace:
         self.relay = Relay(self.world.space.doors)
         self.be_honest()
         self._http = httpx.Client(timeout=20)
+        self._tight: dict[str, Any] = {}
         self.own_key = SigningKey.generate()
         """A key that the hub made for itself."""
         for name in ("north", *SITES):
@@ -258,13 +274,13 @@ class HostileSpace:
     def _run_honest_study(self) -> tuple[Study, str]:
         leading = self.world.leading(self.world.office(self.north))
         study = leading.begin(make_draft(*(self.hospital(name) for name in SITES), quorum=2))
-        from studies_rehearsal import await_study
-
         row = await_study(self.north, study)
         if row["state"] != "COMPLETED":
             raise AssertionError(row)
         wait_until(self._is_quiet)
         self.world.hub.coordinator.close()
+        [told] = study_events(self.north, study, "recruited")
+        self.recruited = told["facts"]["sites"]
         return peek_study(row["signed"]), row["signed"]
 
     def _is_quiet(self) -> bool:
@@ -333,6 +349,26 @@ class HostileSpace:
                 wait_until(lambda pid=pid: self.north.transfer(pid).state == "STARTED")
         return plan
 
+    def fresh_tight(self) -> Study:
+        """Open a study under an agreement on few studies and few rounds."""
+        place = replace(self.plan.sites[0], **self._tight_place())
+        return self.fresh(sites=(place,), quorum=1, rounds=2)
+
+    def _tight_place(self) -> dict[str, Any]:
+        if not self._tight:
+            self.world.add_data(
+                self.south, name="tight", terms=own_terms("north", count=1, max_rounds=4)
+            )
+            wish = Wish(participant=self.south.me, dataset="tight")
+            agreed = agree(self.north.connector, find_listing(self.north.connector, wish))
+            self._tight = {
+                "participant": self.south.me,
+                "agreement": agreed.id,
+                "dataset": agreed.dataset,
+                "key": self.south.key.public.text,
+            }
+        return self._tight
+
     def order(self, plan: Study, *, signed: str = "", **changes: Any) -> Order:
         order = Order(
             signed_study=signed or sign_study(self.north.key, plan),
@@ -380,6 +416,38 @@ class HostileSpace:
             return get_study(connection, study)
 
 
+class LyingHub:
+    """Says that the study is done, and gives what it likes as its events and its result."""
+
+    def __init__(self, result: dict[str, Any], events: Sequence[dict[str, Any]]) -> None:
+        self.result = result
+        self.events = events
+
+    def call(self, _method: str, target: str, _document: Any = None) -> Any:
+        if target.endswith("/result"):
+            return self.result
+        after = int(target.rpartition("=")[2])
+        events = [event for event in self.events if event["id"] > after]
+        return {"state": "COMPLETED", "reason": "", "events": events}
+
+
+def lead_is_given(
+    space: HostileSpace, result: dict[str, Any], *, events: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    """Have the lead finish the honest study once more, with another result of the hub's."""
+    study, north = space.plan.study, space.north
+    with north.database.write() as tx:
+        tx.execute(delete(EVENTS).where(EVENTS.c.study == study))
+        tx.execute(delete(STUDIES).where(STUDIES.c.id == study))
+        draft_study(tx, study, lead=north.me, draft={"title": space.plan.title}, clock=CLOCK)
+        add_event(tx, study, "recruited", {"sites": space.recruited}, clock=CLOCK)
+        sign_plan(tx, space.plan, space.signed, clock=CLOCK)
+        move_study(tx, study, StudyState.SUBMITTED, clock=CLOCK)
+        move_study(tx, study, StudyState.RUNNING, clock=CLOCK)
+    space.world.leading(space.world.office(north, hub=LyingHub(result, events))).resume()
+    return await_study(north, study)
+
+
 @contextmanager
 def leaves(hospital: Hospital, kind: str, **facts: Any) -> Iterator[None]:
     """Require that what happens within leaves this evidence, and wins nothing."""
@@ -399,8 +467,6 @@ def entries(hospital: Hospital, *, after: int = 0) -> list[EvidenceEntry]:
 
 def other_model(model: bytes, *, by: float = 1.0) -> bytes:
     """Move every weight of a model."""
-    from consilium.models.weights import pack_arrays, unpack_arrays
-
     return pack_arrays({name: one + by for name, one in unpack_arrays(model).items()})
 
 

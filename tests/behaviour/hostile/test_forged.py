@@ -15,7 +15,9 @@ from hostile_space import CLOCK, HUB, HostileSpace, Kept, leaves
 from consilium.dataspace.catalog import request_catalog
 from consilium.dataspace.ports import WireReply, WireRequest
 from consilium.dataspace.wire import builders
+from consilium.gate.orders import sign_study
 from consilium.hub.authority import Authority
+from consilium.kernel.canonical import read_json
 from consilium.kernel.clock import write_time
 from consilium.kernel.errors import ConsiliumError, DeniedError, IntegrityError, PeerError
 from consilium.ledger.keys import SigningKey
@@ -70,8 +72,6 @@ def test_one_members_key_does_not_speak_for_another(space: HostileSpace) -> None
 def test_the_hub_in_its_own_name_is_offered_nothing(space: HostileSpace) -> None:
     dataset = space.plan.sites[0].dataset
     seen = space.seen("south", "/negotiations/request")
-    from consilium.kernel.canonical import read_json
-
     found: Any = read_json(seen.request.body)
     asked = space.forge(
         space.members.hub,
@@ -457,7 +457,5 @@ def test_a_plan_under_the_leads_old_signature_is_refused(space: HostileSpace) ->
 
 
 def forged_plan(space: HostileSpace, plan: Any, other: Any) -> str:
-    from consilium.gate.orders import sign_study
-
     head, _, signature = sign_study(space.north.key, plan).split(".")
     return ".".join((head, sign_study(space.own_key, other).split(".")[1], signature))
