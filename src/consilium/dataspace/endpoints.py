@@ -154,9 +154,7 @@ def _lost(request: WireRequest) -> Route:
     return Route(request.method, request.path, CATALOG_ERROR, refuse, base="")
 
 
-def _answer_route(
-    connector: Connector, request: WireRequest, route: Route, pid: str
-) -> WireReply:
+def _answer_route(connector: Connector, request: WireRequest, route: Route, pid: str) -> WireReply:
     """Let the verb answer; the request boundary, where every fault becomes an answer.
 
     Only a request whose sender is proven gets a signed answer. Whoever carries

@@ -49,9 +49,7 @@ def make_passport(
             seed=plan.seed,
             start=plan.start,
         ),
-        sites=tuple(
-            _site(site, outcome, fingerprints=fingerprints) for site in plan.sites
-        ),
+        sites=tuple(_site(site, outcome, fingerprints=fingerprints) for site in plan.sites),
         issuer=plan.lead,
         created=write_time(clock.now()),
     )

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-for folder in (HERE, *(HERE.parent / name for name in ("studies", "dataspace", "federation"))):
-    sys.path.insert(0, str(folder))
-sys.path.insert(0, str(HERE.parents[1] / "unit" / "hub"))
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "dataspace"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "hub"))
 
 from hostile_space import HostileSpace
 

@@ -61,6 +61,7 @@ from consilium.kernel.clock import write_time
 from consilium.kernel.identifiers import ParticipantId, ProcessId, StudyId, new_urn, participant_id
 from consilium.ledger.certificates import write_certificate
 from consilium.ledger.evidence import EvidenceEntry
+from consilium.ledger.files import BlobStore
 from consilium.ledger.keys import SigningKey
 from consilium.ledger.statements import sign_statement
 from consilium.models.weights import pack_arrays, unpack_arrays
@@ -233,7 +234,9 @@ class HostileSpace:
         hospital = self.world.space.add(name)
         self.members.enter(name, hospital.key)
         self.world.space.doors[hospital.me] = lambda request: hospital.answer(request)
-        transport = LocalTransport({}, otherwise=HttpTransport(self.relay.root_of, client=self._http))
+        transport = LocalTransport(
+            {}, otherwise=HttpTransport(self.relay.root_of, client=self._http)
+        )
         hospital.connector = replace(
             hospital.connector,
             transport=transport,
@@ -284,9 +287,7 @@ class HostileSpace:
         return peek_study(row["signed"]), row["signed"]
 
     def _is_quiet(self) -> bool:
-        return not any(
-            "transfer.completed" not in self.hospital(name).kinds() for name in SITES
-        )
+        return not any("transfer.completed" not in self.hospital(name).kinds() for name in SITES)
 
     def close(self) -> None:
         self.relay.close()
@@ -302,6 +303,17 @@ class HostileSpace:
         if not isinstance(found, Gate):
             raise TypeError("no gate")
         return found
+
+    def open_gate(self, hospital: Hospital, **changes: Any) -> Gate:
+        """Open a hospital's gate anew, with another clock or another release."""
+        given = {"clock": CLOCK, "installed": RECIPES.digests}
+        return Gate(
+            hospital.database,
+            me=hospital.me,
+            key=hospital.key,
+            blobs=BlobStore(self.folder / f"{hospital.name}-blobs"),
+            **(given | changes),
+        )
 
     def bring(self, hospital: Hospital, request: WireRequest) -> WireReply:
         """Bring a hospital a message, as the relay does."""

@@ -83,16 +83,19 @@ def test_the_hub_in_its_own_name_is_offered_nothing(space: HostileSpace) -> None
     with leaves(space.south, "request.refused", code="dataspace.no_dataset"):
         reply = space.bring(space.south, asked)
     assert reply.status == 404
-    assert dataset.encode() not in space.bring(
-        space.south,
-        space.forge(
-            space.members.hub,
-            issuer=HUB,
-            to=space.south,
-            path=CATALOG,
-            document=builders.catalog_request(),
-        ),
-    ).body
+    assert (
+        dataset.encode()
+        not in space.bring(
+            space.south,
+            space.forge(
+                space.members.hub,
+                issuer=HUB,
+                to=space.south,
+                path=CATALOG,
+                document=builders.catalog_request(),
+            ),
+        ).body
+    )
 
 
 def altered(**changes: Any) -> Callable[[str, WireRequest], tuple[str, WireRequest]]:
@@ -241,7 +244,9 @@ def test_a_success_without_a_signature_is_not_believed(space: HostileSpace) -> N
 def test_no_signed_answer_is_to_be_had_for_a_request_in_a_false_place(
     space: HostileSpace, path: str
 ) -> None:
-    space.relay.before = altered(method="GET" if path == builders.VERSION_PATH else "POST", path=path)
+    space.relay.before = altered(
+        method="GET" if path == builders.VERSION_PATH else "POST", path=path
+    )
     with pytest.raises(PeerError) as caught:
         request_catalog(space.north.connector, space.south.me)
     assert caught.value.code == "dataspace.unsigned_answer"
@@ -452,7 +457,10 @@ def test_a_plan_under_the_leads_old_signature_is_refused(space: HostileSpace) ->
     plan = space.fresh(open_at=("south",))
     wider = replace(plan, rounds=plan.rounds + 1)
     order = space.order(wider, signed=forged_plan(space, plan, wider))
-    with leaves(space.south, "admission.refused", rule="gate.other_plan"), pytest.raises(DeniedError):
+    with (
+        leaves(space.south, "admission.refused", rule="gate.other_plan"),
+        pytest.raises(DeniedError),
+    ):
         space.gate(space.south).admit(order.as_json())
 
 

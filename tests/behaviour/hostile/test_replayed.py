@@ -101,7 +101,10 @@ def test_an_old_order_is_refused_after_a_newer_one(space: HostileSpace) -> None:
     plan = space.fresh(open_at=("south",))
     old = space.admitted(plan)
     space.admitted(plan, attempt=2)
-    with leaves(space.south, "admission.refused", rule="gate.stale_order"), pytest.raises(DeniedError):
+    with (
+        leaves(space.south, "admission.refused", rule="gate.stale_order"),
+        pytest.raises(DeniedError),
+    ):
         space.gate(space.south).admit(old.as_json())
     with leaves(space.south, "lease.refused", rule="gate.stale_order"), pytest.raises(DeniedError):
         space.work(space.south, old)
@@ -236,7 +239,10 @@ def test_one_task_is_not_done_for_ever(space: HostileSpace) -> None:
     task: dict[str, Any] = {"kind": "train", "round": 1, "model": plan.start}
     for _ in range(MOST_REPEATS):
         gate.lease(order, **task).file.close()
-    with leaves(space.south, "lease.refused", rule="gate.task_repeated"), pytest.raises(DeniedError):
+    with (
+        leaves(space.south, "lease.refused", rule="gate.task_repeated"),
+        pytest.raises(DeniedError),
+    ):
         gate.lease(order, **task)
 
 

@@ -181,7 +181,10 @@ def test_the_plan_itself_under_another_signature_is_refused(
 def test_another_study_needs_a_transfer_of_its_own(space: HostileSpace, plan: Study) -> None:
     other = replace(plan, study=StudyId(new_urn()))
     order = space.order(other)
-    with leaves(space.south, "admission.refused", rule="gate.no_transfer"), pytest.raises(DeniedError):
+    with (
+        leaves(space.south, "admission.refused", rule="gate.no_transfer"),
+        pytest.raises(DeniedError),
+    ):
         space.gate(space.south).admit(order.as_json())
 
 
@@ -220,7 +223,10 @@ def test_an_order_that_skips_rounds_is_refused(space: HostileSpace, plan: Study)
 def test_there_is_no_round_after_the_last(space: HostileSpace) -> None:
     plan = space.fresh(open_at=("south",))
     order = space.admitted(plan)
-    with leaves(space.south, "lease.refused", rule="gate.no_such_round"), pytest.raises(DeniedError):
+    with (
+        leaves(space.south, "lease.refused", rule="gate.no_such_round"),
+        pytest.raises(DeniedError),
+    ):
         space.work(space.south, order, round=plan.rounds + 1)
 
 
@@ -233,18 +239,20 @@ def test_there_is_no_round_after_the_last(space: HostileSpace) -> None:
 def test_each_further_model_costs_a_round_until_none_is_left(
     space: HostileSpace, tight: Study
 ) -> None:
-    looks = 0
-    with pytest.raises(DeniedError) as caught:
-        for attempt in range(1, 20):
-            order = space.admitted(tight, attempt=attempt)
+    looks, refusal = 0, None
+    while refusal is None and looks < 20:
+        try:
+            order = space.admitted(tight, attempt=looks + 1)
             space.work(space.south, order)
-            model = other_model(space.start_model(), by=attempt)
+            model = other_model(space.start_model(), by=looks + 1)
             space.work(space.south, order, round=2, model=model)
             looks += 1
-    assert caught.value.code == "dataspace.too_many_rounds"
+        except DeniedError as error:
+            refusal = error.code
+    assert refusal == "dataspace.too_many_rounds"
     assert looks == 3, "the start and three other models are the four rounds that were agreed"
     [told] = space.south.database.evidence.entries(kind="lease.refused", subject=tight.study)
-    assert told.facts["code"] == "dataspace.too_many_rounds"
+    assert told.facts["code"] == refusal
 
 
 @attack(

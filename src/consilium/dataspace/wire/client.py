@@ -14,7 +14,6 @@ from consilium.kernel.errors import ConsiliumError, InputError, IntegrityError, 
 from consilium.kernel.identifiers import ParticipantId
 from consilium.ledger.keys import SigningKey
 
-
 _FAILURE = 400
 """From here on a status tells of a failure."""
 
