@@ -15,8 +15,10 @@ from consilium.dataspace.settings import DataspaceSettings
 from consilium.dataspace.store import get_process
 from consilium.dataspace.wire.builders import BASE
 from consilium.dataspace.wire.client import Client
-from consilium.dataspace.wire.tokens import ReplayGuard
+from consilium.dataspace.wire.replays import ReplayGuard
+from consilium.kernel.canonical import Json
 from consilium.kernel.clock import Clock
+from consilium.kernel.errors import ConsiliumError
 from consilium.kernel.identifiers import ParticipantId, ProcessId
 from consilium.ledger.database import Database, Transaction
 from consilium.ledger.keys import SigningKey
@@ -91,7 +93,13 @@ class Connector:
             clock=self.clock,
             directory=self.directory,
             transport=self.transport,
+            refused=self._keep_answer,
         )
+
+    def _keep_answer(self, peer: ParticipantId, refusal: ConsiliumError) -> None:
+        """Keep that somebody answered in a peer's name, and was not believed."""
+        facts: dict[str, Json] = {"code": refusal.code, "reason": refusal.public[:400]}
+        self.database.refusals.keep("answer.refused", peer, facts, rule=refusal.code)
 
     def wait_for(
         self,

@@ -46,8 +46,9 @@ from consilium.dataspace.wire.messages import (
 from consilium.dataspace.wire.models import read_shape
 from consilium.dataspace.wire.tokens import Caller, TokenError, authenticate, make_answer
 from consilium.dataspace.wire.transports import ANSWER_HEADER
-from consilium.kernel.canonical import canonical_bytes, read_json
+from consilium.kernel.canonical import canonical_bytes, digest_of, read_json
 from consilium.kernel.errors import ConsiliumError, InputError, NotFoundError, StateError
+from consilium.ledger.statements import peek_statement
 
 LOG = logging.getLogger(__name__)
 
@@ -111,15 +112,12 @@ def answer(connector: Connector, request: WireRequest, *, also: Sequence[Route] 
     What the verb behind the path discloses; of a refusal, code and sentence.
     """
     if (request.method, request.path) == ("GET", builders.VERSION_PATH):
-        return _reply(connector, request, 200, builders.version_response(connector.me))
+        return _reply(200, builders.version_response(connector.me))
     for route in (*ROUTES, *also):
         pid = route.match(request)
         if pid is not None:
-            status, document = _answer_route(connector, request, route, pid)
-            return _reply(connector, request, status, document)
-    lost = NotFoundError("dataspace.no_route", method=request.method[:8], path=request.path[:200])
-    document = builders.error(CATALOG_ERROR, code=lost.code, reason=lost.public)
-    return _reply(connector, request, 404, document)
+            return _answer_route(connector, request, route, pid)
+    return _answer_route(connector, request, _lost(request), "")
 
 
 def dsp_router(connector: Connector) -> APIRouter:
@@ -178,10 +176,23 @@ def packed(reply: WireReply, *, accepted: str) -> tuple[bytes, dict[str, str]]:
     return body, headers
 
 
-def _answer_route(
-    connector: Connector, request: WireRequest, route: Route, pid: str
-) -> tuple[int, Document]:
-    """Let the verb answer; the request boundary, where every fault becomes an answer."""
+def _lost(request: WireRequest) -> Route:
+    """Make a route of a path that there is not, so that who asks for it is seen all the same."""
+
+    def refuse(_connector: Connector, _asked: Asked) -> Document:
+        facts = {"method": request.method[:8], "path": request.path[:200]}
+        raise NotFoundError("dataspace.no_route", **facts)
+
+    return Route(request.method, request.path, CATALOG_ERROR, refuse, base="")
+
+
+def _answer_route(connector: Connector, request: WireRequest, route: Route, pid: str) -> WireReply:
+    """Let the verb answer; the request boundary, where every fault becomes an answer.
+
+    Only a request whose sender is proven gets a signed answer. Whoever carries
+    messages could otherwise bring us a request altered, or a second time, and
+    bring its sender our refusal of that as the answer to what it had sent.
+    """
     caller: Caller | None = None
     document: Document = {}
     try:
@@ -191,22 +202,27 @@ def _answer_route(
         document = _read_document(request)
         query = request.path.partition("?")[2]
         asked = Asked(caller=caller, pid=pid, document=document, query=query)
-        return route.status, route.handle(connector, asked)
+        done = route.handle(connector, asked)
+        return _reply(route.status, done, connector=connector, to=request)
     except ConsiliumError as error:
         refusal = error
     except Exception:
         LOG.exception("%s %s could not be handled", request.method, request.path)
         refusal = StateError("dataspace.broken")
-    status = _status(refusal)
-    if (
-        caller is not None
-        and status < 500
-        and status != CrossedError.http_status
-        and refusal.family in _IN_EVIDENCE
-    ):
-        _record_refusal(connector, route, caller, refusal, about=pid or _about(document))
     LOG.info("%s %s: %s", request.method, request.path, refusal.public)
-    return status, _error_document(route, refusal, document, pid)
+    status, told = _status(refusal), _error_document(route, refusal, document, pid)
+    if caller is None:
+        _record_unproven(connector, request, refusal, path=route.path)
+        return _reply(status, told)
+    if _is_in_evidence(refusal, status):
+        _record_refusal(connector, route, caller, refusal, about=pid or _about(document))
+    return _reply(status, told, connector=connector, to=request)
+
+
+def _is_in_evidence(refusal: ConsiliumError, status: int) -> bool:
+    """Say whether a refusal is kept; messages that crossed are nobody's fault."""
+    is_fault = status >= 500 or isinstance(refusal, CrossedError)
+    return not is_fault and refusal.family in _IN_EVIDENCE
 
 
 def _status(refusal: ConsiliumError) -> int:
@@ -243,14 +259,39 @@ def _record_refusal(
     connector: Connector, route: Route, caller: Caller, refusal: ConsiliumError, *, about: str
 ) -> None:
     facts = {
-        "path": route.path,
+        "path": route.path[:200],
         "code": refusal.code,
         "rule": str(refusal.facts.get("rule", ""))[:80],
         "about": about[:200],
         "signed_by_peer": caller.token,
     }
-    with connector.database.write() as tx:
-        tx.record("request.refused", caller.participant, facts)
+    connector.database.refusals.keep(
+        "request.refused", caller.participant, facts, rule=refusal.code, by=caller.participant
+    )
+
+
+def _record_unproven(
+    connector: Connector, request: WireRequest, refusal: ConsiliumError, *, path: str
+) -> None:
+    """Keep what somebody tried whose name is not proven: that the name was claimed, no more."""
+    rule = str(refusal.facts.get("rule", ""))[:80]
+    facts = {
+        "path": path[:200],
+        "code": refusal.code,
+        "rule": rule,
+        "claimed": _claimed(request.token),
+        "token": digest_of(request.token.encode()),
+        "body": digest_of(request.body),
+    }
+    refusals = connector.database.refusals
+    refusals.keep("request.unproven", connector.me, facts, rule=f"{refusal.code} {rule}")
+
+
+def _claimed(token: str) -> str:
+    try:
+        return str(peek_statement(token).get("iss", ""))[:200]
+    except InputError:
+        return ""
 
 
 def _about(document: Document) -> str:
@@ -269,13 +310,18 @@ def _error_document(
 
 
 def _reply(
-    connector: Connector, request: WireRequest, status: int, document: Document
+    status: int,
+    document: Document,
+    *,
+    connector: Connector | None = None,
+    to: WireRequest | None = None,
 ) -> WireReply:
+    """Write an answer, signed as the one to a request if that is given."""
     body = canonical_bytes(document)
-    if not request.token:
+    if connector is None or to is None:
         return WireReply(status=status, body=body)
     token = make_answer(
-        connector.key, issuer=connector.me, request=request.token, status=status, body=body
+        connector.key, issuer=connector.me, request=to.token, status=status, body=body
     )
     return WireReply(status=status, body=body, token=token, links=_links(connector, document))
 

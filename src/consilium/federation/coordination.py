@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from consilium.federation.chain import list_rounds
 from consilium.federation.departures import Departures
 from consilium.federation.folder import SegmentFolder
 from consilium.federation.ports import Engine, EngineStatus
@@ -169,6 +170,10 @@ class Coordinator:
             if folder.has_ended():
                 return folder
         raise NotFoundError("federation.no_file", file="final.safetensors", folder=plan.study)
+
+    def rounds(self, plan: Study) -> list[dict[str, Any]]:
+        """Return the signed statements of the rounds that led to a study's last model."""
+        return list_rounds(list_attempts(study_folder(self.root, plan)), plan)
 
     def _guard(self, study: StudyId) -> None:
         """Run one study to its end; the job loop, where every fault ends in a word."""

@@ -1,8 +1,9 @@
 """From what the hub returns to what the lead believes: verified, then put in rows.
 
-The hub brings the final model and each site's signed evaluation. The lead
-checks every signature against the keys that its own plan pins, and that all
-sites judged the same model; only then are there results.
+The hub brings the final model, each site's signed evaluation and the signed
+statements of every round. The lead checks every signature against the keys
+that its own plan pins, that all sites judged the same model, and that the
+rounds lead to it; only then are there results.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from consilium.federation.chain import verify_rounds
 from consilium.federation.ports import EVALUATE
 from consilium.gate.facts import CountRule, check_facts
 from consilium.gate.orders import Study
@@ -38,6 +40,8 @@ class Outcome:
     model: bytes
     answers: Mapping[ParticipantId, Answer]
     statements: Mapping[ParticipantId, str]
+    rounds: tuple[frozenset[ParticipantId], ...]
+    """Who took part in each round, by the sites' own signatures."""
 
     @property
     def digest(self) -> Digest:
@@ -53,7 +57,8 @@ def verify_outcome(plan: Study, result: Mapping[str, Any]) -> Outcome:
     Raises
     ------
     IntegrityError
-        `study.bad_result`, `ledger.bad_signature`, `gate.other_task` or `gate.other_round`.
+        `study.bad_result`, `study.broken_chain`, `ledger.bad_signature`,
+        `gate.other_task` or `gate.other_round`.
 
     Discloses
     ---------
@@ -65,6 +70,7 @@ def verify_outcome(plan: Study, result: Mapping[str, Any]) -> Outcome:
             ParticipantId(str(site)): str(text)
             for site, text in dict(result["evaluation"]["replies"]).items()
         }
+        told = list(result["rounds"])
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
         raise _bad("it is incomplete") from error
     if len(statements) < plan.quorum:
@@ -72,7 +78,8 @@ def verify_outcome(plan: Study, result: Mapping[str, Any]) -> Outcome:
     answers = {
         site: _verify_site(plan, site, text, digest_of(model)) for site, text in statements.items()
     }
-    return Outcome(plan=plan, model=model, answers=answers, statements=statements)
+    rounds = verify_rounds(plan, told, final=digest_of(model))
+    return Outcome(plan=plan, model=model, answers=answers, statements=statements, rounds=rounds)
 
 
 def _verify_site(plan: Study, site: ParticipantId, statement: str, digest: Digest) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from consilium.federation.outcome import Outcome
@@ -19,7 +19,6 @@ def make_passport(
     outcome: Outcome,
     *,
     fingerprints: Mapping[ParticipantId, Digest],
-    events: Sequence[Mapping[str, Any]],
     clock: Clock,
 ) -> Passport:
     """Write a model's passport; the lead signs it.
@@ -28,8 +27,6 @@ def make_passport(
     ----------
     fingerprints : mapping
         Each hospital's dataset, as its catalogue names it.
-    events : sequence of mapping
-        The study's events: which rounds each hospital's updates went into.
 
     Discloses
     ---------
@@ -52,10 +49,7 @@ def make_passport(
             seed=plan.seed,
             start=plan.start,
         ),
-        sites=tuple(
-            _site(site, outcome, fingerprints=fingerprints, rounds=_rounds(site, events))
-            for site in plan.sites
-        ),
+        sites=tuple(_site(site, outcome, fingerprints=fingerprints) for site in plan.sites),
         issuer=plan.lead,
         created=write_time(clock.now()),
     )
@@ -83,7 +77,6 @@ def _site(
     outcome: Outcome,
     *,
     fingerprints: Mapping[ParticipantId, Digest],
-    rounds: int,
 ) -> SiteRecord:
     answer = outcome.answers.get(site.participant)
     facts: Mapping[str, Any] = answer.facts if answer is not None else {}
@@ -93,19 +86,8 @@ def _site(
         fingerprint=fingerprints.get(site.participant, _UNKNOWN),
         n_train=facts.get("n_train"),
         n_test=facts.get("n_test"),
-        rounds=rounds,
+        rounds=sum(site.participant in present for present in outcome.rounds),
         rows=dict(facts.get("rows", {})),
         chosen=str(facts.get("choice", {}).get("chosen", "")),
         reply=digest_of(outcome.statements[site.participant].encode()) if answer else "",
-    )
-
-
-def _rounds(site: Invitation, events: Sequence[Mapping[str, Any]]) -> int:
-    """Count the rounds that a site's updates went into; a repeated round counts once."""
-    return len(
-        {
-            event["facts"]["round"]
-            for event in events
-            if event["kind"] == "round_closed" and site.participant in event["facts"]["sites"]
-        }
     )

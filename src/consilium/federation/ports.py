@@ -96,8 +96,11 @@ class Desk(Protocol):
         """
         ...
 
-    def report_refusal(self, code: str, reason: str) -> None:
-        """Keep as evidence that a job was refused before its order could be asked about."""
+    def report_refusal(self, code: str, reason: str, *, what: str = "admission") -> None:
+        """Keep as evidence what was refused before the gate could be asked about it.
+
+        `what` is `admission`, `task` or `command`.
+        """
         ...
 
     def lease(self, order: bytes, *, kind: str, round: int, model: Digest) -> Lease:  # noqa: A002

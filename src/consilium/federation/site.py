@@ -23,8 +23,15 @@ from consilium.federation.contract import Cases, Chance, EvaluationPlan, Matrix,
 from consilium.federation.ports import EVALUATE, TRAIN, Desk, Lease, Task
 from consilium.federation.registry import Recipes
 from consilium.gate.orders import FieldNeed, Order, Study, peek_study
+from consilium.gate.updates import check_layout, largest_update, plan_layout, read_update
 from consilium.kernel.canonical import Json, digest_of
-from consilium.kernel.errors import ConsiliumError, InputError, IntegrityError, RecipeError
+from consilium.kernel.errors import (
+    ConsiliumError,
+    DeniedError,
+    InputError,
+    IntegrityError,
+    RecipeError,
+)
 from consilium.kernel.identifiers import ParticipantId
 from consilium.models.weights import Arrays, pack_arrays, unpack_arrays
 
@@ -68,6 +75,7 @@ class SiteWorker:
         What the desk's output gate lets through: an update or an evaluation,
         signed. Nothing when it refuses.
         """
+        self._check_model(task)
         lease = self._desk.lease(
             self._order, kind=task.kind, round=task.round, model=digest_of(task.model)
         )
@@ -81,6 +89,14 @@ class SiteWorker:
 
     def _recipe(self) -> Recipe:
         return self._recipes.get(self._study.recipe)
+
+    def _check_model(self, task: Task) -> None:
+        """Refuse a model that is none of the plan's before any data are opened for it."""
+        try:
+            check_model(task, self._study)
+        except DeniedError as refusal:
+            self._desk.report_refusal(refusal.code, refusal.public, what="task")
+            raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +150,27 @@ class _Job:
         facts = self.recipe.evaluate(prepared, model, settings, plan=plan)
         facts |= {"n": prepared.held_out.n, "local_start": "same" if is_same else "fresh"}
         return pack_arrays({}), facts
+
+
+def check_model(task: Task, study: Study) -> None:
+    """Return if the hub's model has the plan's arrays, all finite, and nothing else in it.
+
+    Raises
+    ------
+    DeniedError
+        `federation.bad_model` with the flaw's code.
+
+    Discloses
+    ---------
+    Nothing.
+    """
+    layout = plan_layout(study)
+    try:
+        arrays = read_update(task.model, largest=largest_update(layout))
+        if layout is not None:
+            check_layout(arrays, layout)
+    except DeniedError as flaw:
+        raise DeniedError("federation.bad_model", round=task.round, flaw=flaw.code) from flaw
 
 
 def read_cases(lease: Lease, features: Sequence[FieldNeed]) -> tuple[Cases, Cases]:

@@ -47,7 +47,7 @@ from consilium.gate.release import (
     pin_layout,
     sign_answer,
 )
-from consilium.gate.store import ORDERS, find_newest_order
+from consilium.gate.store import ORDERS, count_orders, find_newest_order
 from consilium.kernel.canonical import Digest, Json, digest_of
 from consilium.kernel.clock import Clock, write_time
 from consilium.kernel.errors import (
@@ -57,7 +57,7 @@ from consilium.kernel.errors import (
     IntegrityError,
     NotFoundError,
 )
-from consilium.kernel.identifiers import LeaseId, ParticipantId
+from consilium.kernel.identifiers import LeaseId, ParticipantId, StudyId
 from consilium.ledger.database import Database, Transaction
 from consilium.ledger.files import BlobStore
 from consilium.ledger.keys import SigningKey
@@ -65,6 +65,13 @@ from consilium.models.weights import pack_arrays
 
 MIN_CASES = 10
 """The smallest count that may leave, unless the data are declared public."""
+
+REPORTED = ("admission", "task", "command")
+"""What the engine's side may refuse by itself."""
+MOST_ATTEMPTS = 1_000
+"""Orders that are admitted for one study; an honest hub needs some for each crash."""
+MOST_ADMISSIONS = 64
+"""How often one and the same order is admitted in the life of a process."""
 
 REFUSALS = (DeniedError, InputError, IntegrityError, NotFoundError)
 
@@ -115,6 +122,7 @@ class Gate:
         )
         self._arrays = ArrayFiles(blobs)
         self._min_cases = min_cases
+        self._again: dict[StudyId, tuple[Digest, int]] = {}
 
     def admit(self, order: bytes) -> None:
         """Let a segment begin here, or refuse it. Nothing is opened either way.
@@ -143,21 +151,23 @@ class Gate:
                 self._admit(tx, asked, standing)
                 tx.record("admission.granted", asked.study.study, facts | _ground(standing))
 
-    def report_refusal(self, code: str, reason: str) -> None:
-        """Keep as evidence that the engine's own gate refused a job unread.
+    def report_refusal(self, code: str, reason: str, *, what: str = "admission") -> None:
+        """Keep as evidence that the engine's side refused the hub before the gate was asked.
 
         Parameters
         ----------
         code, reason : str
             Of the refusal; cut at a length that no error of ours reaches.
+        what : str, optional
+            What was refused: an `admission`, a `task` or a `command`.
 
         Discloses
         ---------
         Nothing.
         """
         said: dict[str, Json] = {"code": code[:80], "rule": code[:80], "reason": reason[:400]}
-        with self._database.write() as tx:
-            tx.record("admission.refused", str(self._house.me), said)
+        kind = f"{what if what in REPORTED else REPORTED[0]}.refused"
+        self._database.refusals.keep(kind, self._house.me, said, rule=code[:80])
 
     def lease(self, order: bytes, *, kind: str, round: int, model: Digest) -> Lease:  # noqa: A002
         """Open the data for one task, or refuse; everything is asked anew.
@@ -282,7 +292,11 @@ class Gate:
             tx.connection, agreement=standing.agreement.id, study=study.study
         )
         if newest is not None and newest["digest"] == order.digest:
+            self._count_again(asked)
             return
+        orders = count_orders(tx.connection, agreement=standing.agreement.id, study=study.study)
+        if orders >= MOST_ATTEMPTS:
+            raise DeniedError("gate.too_many_attempts", study=study.study, most=MOST_ATTEMPTS)
         row = {
             "agreement": standing.agreement.id,
             "study": study.study,
@@ -293,6 +307,14 @@ class Gate:
             "admitted": now,
         }
         tx.execute(sa.insert(ORDERS).values(**row))
+
+    def _count_again(self, asked: Asked) -> None:
+        """Let an order come again, but not for ever: each time is an entry and a process."""
+        study, digest = asked.study.study, asked.order.digest
+        known, times = self._again.get(study, (digest, 0))
+        self._again[study] = (digest, times + 1 if known == digest else 1)
+        if self._again[study][1] >= MOST_ADMISSIONS:
+            raise DeniedError("gate.too_many_attempts", study=study, most=MOST_ADMISSIONS)
 
     def _still_standing(self, tx: Transaction, leased: Leased) -> Standing:
         """Ask once more, in the transaction that lets the result out; take the lease back."""
@@ -313,7 +335,9 @@ class Gate:
             with self._database.write() as tx:
                 if lease is not None:
                     end_lease(tx, lease, state=REFUSED)
-                tx.record(kind, str(facts.get("study", self._house.me)), _told(refusal, facts))
+                told = _told(refusal, facts)
+                subject = str(facts.get("study", self._house.me))
+                self._database.refusals.record(tx, kind, subject, told, rule=str(told["rule"]))
             raise
 
 

@@ -13,7 +13,13 @@ from consilium.gate.admission import Asked, House, Standing, check_newest, check
 from consilium.gate.budgets import Showing, claim_round
 from consilium.gate.orders import MOST_ROUNDS
 from consilium.gate.replies import EVALUATE, TRAIN, countersigned_round
-from consilium.gate.store import LEASES, find_admission, find_shown_model
+from consilium.gate.store import (
+    LEASES,
+    count_leases,
+    find_admission,
+    find_last_shown,
+    find_shown_model,
+)
 from consilium.kernel.canonical import Digest, Json, is_digest
 from consilium.kernel.clock import write_time
 from consilium.kernel.errors import DeniedError
@@ -24,6 +30,8 @@ from consilium.readers.schema import Schema
 OUT = "out"
 USED = "used"
 REFUSED = "refused"
+MOST_REPEATS = 64
+"""Leases for one model in one round, all attempts together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +97,7 @@ def grant_lease(
     place = _place(tx.connection, asked, standing)
     check_terms(asked, standing, house=house, place=place, rounds=spent, kind=wanted.kind)
     # 4. Lease.
+    _check_repeats(tx.connection, showing)
     lease = LeaseId(new_urn())
     deadline = write_time(now + timedelta(seconds=asked.study.deadline_s))
     row = {
@@ -165,8 +174,17 @@ def _check_round(asked: Asked, wanted: Round) -> None:
 
 
 def _check_model(connection: sa.Connection, asked: Asked, wanted: Round) -> None:
-    """Refuse a second model for one round of one attempt, and any but the start at the start."""
+    """Refuse what one attempt never brings in good faith.
+
+    That is a round before one that was here already, a second model for one
+    round, and any but the order's start at the start.
+    """
     study, order = asked.study, asked.order
+    last = find_last_shown(
+        connection, agreement=asked.place.agreement, study=study.study, attempt=order.attempt
+    )
+    if wanted.model_round < last:
+        raise DeniedError("gate.round_passed", study=study.study, round=wanted.round)
     if wanted.model_round == order.first_round - 1:
         if wanted.model != order.start:
             raise DeniedError("gate.other_model", study=study.study, round=wanted.round)
@@ -179,6 +197,18 @@ def _check_model(connection: sa.Connection, asked: Asked, wanted: Round) -> None
     )
     if seen and seen["attempt"] == order.attempt and seen["model"] != wanted.model:
         raise DeniedError("gate.other_model", study=study.study, round=wanted.round)
+
+
+def _check_repeats(connection: sa.Connection, showing: Showing) -> None:
+    """Let a task be repeated, as after a crash, but not for ever: each time is an entry."""
+    leases = count_leases(
+        connection,
+        agreement=showing.agreement,
+        study=showing.study,
+        task=(showing.kind, showing.round, showing.model),
+    )
+    if leases >= MOST_REPEATS:
+        raise DeniedError("gate.task_repeated", study=showing.study, round=showing.round)
 
 
 def _place(connection: sa.Connection, asked: Asked, standing: Standing) -> int:

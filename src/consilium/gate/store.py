@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from consilium.kernel.canonical import Digest
 from consilium.kernel.identifiers import AgreementId, LeaseId, StudyId
 from consilium.ledger.tables import METADATA
 
@@ -92,6 +93,25 @@ def find_lease(connection: sa.Connection, lease: LeaseId) -> sa.RowMapping | Non
     return connection.execute(sa.select(LEASES).where(LEASES.c.id == lease)).mappings().first()
 
 
+def count_leases(
+    connection: sa.Connection,
+    *,
+    agreement: AgreementId,
+    study: StudyId,
+    task: tuple[str, int, Digest],
+) -> int:
+    """Count the leases granted for one task: kind, round and model."""
+    kind, number, model = task
+    query = sa.select(sa.func.count()).where(
+        LEASES.c.agreement == agreement,
+        LEASES.c.study == study,
+        LEASES.c.kind == kind,
+        LEASES.c.round == number,
+        LEASES.c.model == model,
+    )
+    return int(connection.execute(query).scalar_one())
+
+
 def find_admission(
     connection: sa.Connection, *, agreement: AgreementId, study: StudyId
 ) -> sa.RowMapping | None:
@@ -111,6 +131,25 @@ def find_newest_order(
         .limit(1)
     )
     return connection.execute(query).mappings().first()
+
+
+def count_orders(connection: sa.Connection, *, agreement: AgreementId, study: StudyId) -> int:
+    """Count the orders that were admitted for a study."""
+    query = sa.select(sa.func.count()).where(
+        ORDERS.c.agreement == agreement, ORDERS.c.study == study
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def find_last_shown(
+    connection: sa.Connection, *, agreement: AgreementId, study: StudyId, attempt: int
+) -> int:
+    """Return the latest round whose model was shown here in an attempt; -1 before the first."""
+    query = sa.select(sa.func.max(ROUNDS.c.model_round)).where(
+        ROUNDS.c.agreement == agreement, ROUNDS.c.study == study, ROUNDS.c.attempt == attempt
+    )
+    found = connection.execute(query).scalar_one()
+    return -1 if found is None else int(found)
 
 
 def find_shown_model(

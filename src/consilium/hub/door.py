@@ -14,7 +14,8 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from consilium.dataspace.wire.tokens import REQUEST, ReplayGuard, TokenError, check_token
+from consilium.dataspace.wire.replays import ReplayGuard
+from consilium.dataspace.wire.tokens import REQUEST, TokenError, check_token
 from consilium.kernel.clock import Clock
 from consilium.kernel.errors import InputError, IntegrityError, NotFoundError, PeerError
 from consilium.kernel.identifiers import ParticipantId
@@ -49,15 +50,22 @@ class Door:
         Gives a member's present key; refuses who is none.
     clock : Clock
         For the tokens' times.
+    seen : ReplayGuard, optional
+        Remembers tokens, also across a restart if it has a file.
     """
 
     def __init__(
-        self, hub: ParticipantId, *, key_of: Callable[[ParticipantId], PublicKey], clock: Clock
+        self,
+        hub: ParticipantId,
+        *,
+        key_of: Callable[[ParticipantId], PublicKey],
+        clock: Clock,
+        seen: ReplayGuard | None = None,
     ) -> None:
         self._hub = hub
         self._key_of = key_of
         self._clock = clock
-        self._seen = ReplayGuard()
+        self._seen = seen or ReplayGuard()
 
     async def sender(self, request: Request) -> ParticipantId:
         """Return the member that signed this request to the hub; a route's dependency.

@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from consilium.dataspace.wire.replays import ReplayGuard
 from consilium.dataspace.wire.serving import Serving, TlsPlace
 from consilium.federation.coordination import Coordinator
 from consilium.federation.flare.processes import SupervisedChild
@@ -139,7 +140,12 @@ def _make_counters(
     )
     return Counters(
         settings=settings,
-        door=Door(settings.participant, key_of=members.key_of, clock=clock),
+        door=Door(
+            settings.participant,
+            key_of=members.key_of,
+            clock=clock,
+            seen=ReplayGuard(home / "run" / "tokens.seen", now=int(clock.now().timestamp())),
+        ),
         joining=joining,
         members=members,
         relay=Relay(settings.relay),

@@ -109,7 +109,13 @@ def _open_sockets(
         "standing": signer.list_standing,
     }
     admin = SocketService(folder / ADMIN_SOCKET, mode=0o600, verbs=operator, only_owner=True)
-    sign = SocketService(folder / SIGN_SOCKET, mode=0o660, verbs=hub, only_owner=not group)
+    sign = SocketService(
+        folder / SIGN_SOCKET,
+        mode=0o660,
+        verbs=hub,
+        only_owner=not group,
+        unknown=signer.note_verb,
+    )
     if group:
         share_with(folder, group)
     return [admin, sign]

@@ -53,10 +53,18 @@ class SocketService:
         Everything that can be asked here.
     only_owner : bool
         Refuse callers of another user than this process's, whatever the mode.
+    unknown : callable, optional
+        Hears the name of each verb that was asked for and is not there.
     """
 
     def __init__(
-        self, path: Path, *, mode: int, verbs: Mapping[str, Verb], only_owner: bool
+        self,
+        path: Path,
+        *,
+        mode: int,
+        verbs: Mapping[str, Verb],
+        only_owner: bool,
+        unknown: Callable[[str], object] = str,
     ) -> None:
         if len(os.fsencode(path)) > _LONGEST_PATH:
             raise InputError("hub.path_too_long", path=str(path), limit=_LONGEST_PATH)
@@ -64,6 +72,7 @@ class SocketService:
         self._path = path
         self._server = _Server(str(path), _Conversation)
         self._server.verbs = dict(verbs)
+        self._server.unknown = unknown
         self._server.users = {os.getuid(), 0} if only_owner else None
         path.chmod(mode)
         self._thread = threading.Thread(
@@ -176,6 +185,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     block_on_close = False
     verbs: dict[str, Verb]
+    unknown: Callable[[str], object]
     users: set[int] | None
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -200,6 +210,7 @@ class _Conversation(socketserver.BaseRequestHandler):
             verb = self.server.verbs.get(str(question.get("verb")))
             facts = question.get("facts")
             if verb is None or not isinstance(facts, dict):
+                self.server.unknown(str(question.get("verb")))
                 raise DeniedError("hub.unknown_verb")
             return {"ok": verb({**facts, "by": user})}
         except ConsiliumError as error:

@@ -232,8 +232,12 @@ class Signer:
 
     def _record_refusal(self, statement: str, code: str) -> None:
         facts: dict[str, Json] = {"code": code, "request": digest_of(statement.encode())}
-        with self._database.write() as tx:
-            tx.record("signer.refused", "", facts)
+        self._database.refusals.keep("signer.refused", "", facts, rule=code)
+
+    def note_verb(self, verb: str) -> None:
+        """Keep that the hub asked for something that is not on its table."""
+        facts: dict[str, Json] = {"code": "hub.unknown_verb", "verb": verb[:40]}
+        self._database.refusals.keep("signer.refused", "", facts, rule="hub.unknown_verb")
 
     def _redeem(self, tx: Transaction, statement: str) -> dict[str, Json]:
         # 1. The token is ours, and its own key signed this request.

@@ -124,7 +124,7 @@ class StudyCounter:
             time.sleep(0.1)
 
     def result(self, sender: ParticipantId, study: StudyId) -> dict[str, Any]:
-        """Give the lead the final model and every site's signed evaluation.
+        """Give the lead the final model, every site's signed evaluation, and the signed rounds.
 
         Raises
         ------
@@ -137,6 +137,7 @@ class StudyCounter:
         folder = self.coordinator.ended_attempt(plan)
         return {
             "evaluation": folder.evaluation(),
+            "rounds": self.coordinator.rounds(plan),
             "final": base64.b64encode(folder.final()).decode(),
         }
 

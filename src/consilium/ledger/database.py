@@ -17,6 +17,7 @@ from consilium.ledger.evidence import EvidenceLog, Head, LogWriter, begin_log
 from consilium.ledger.keys import SigningKey
 from consilium.ledger.migration import migrate
 from consilium.ledger.notes import check_origin
+from consilium.ledger.refusals import Refusals
 
 _OPENING = threading.Lock()
 
@@ -140,6 +141,7 @@ class Database:
     ) -> None:
         self.origin = origin
         self.evidence = EvidenceLog(self, clock=clock)
+        self.refusals = Refusals(self)
         self._engines = engines
         self._key = key
         self._clock = clock

@@ -158,7 +158,8 @@ class DeskServer:
         return Message(line={})
 
     def _refused(self, line: dict[str, Any], body: bytes) -> Message:  # noqa: ARG002
-        self._desk.report_refusal(str(line["code"]), str(line["reason"]))
+        what = str(line.get("what", "admission"))
+        self._desk.report_refusal(str(line["code"]), str(line["reason"]), what=what)
         return Message(line={})
 
     def _lease(self, line: dict[str, Any], body: bytes) -> Message:

@@ -22,7 +22,7 @@ from cryptography import x509
 
 from consilium.dataspace.contract_id import Register
 from consilium.kernel.canonical import Json
-from consilium.kernel.clock import Clock, read_time
+from consilium.kernel.clock import Clock, read_time, write_time
 from consilium.kernel.errors import (
     ConsiliumError,
     DeniedError,
@@ -49,6 +49,8 @@ PINNED = "participant.pinned"
 
 _MOST_PINS = 10_000
 _BACK = timedelta(seconds=60)
+_OLDEST = timedelta(minutes=15)
+"""How far a list's date may be from our clock: also the first list after a start is a fresh one."""
 _LOG = logging.getLogger("consilium.directory")
 
 
@@ -132,9 +134,11 @@ class HubDirectory:
             if pinned is None:
                 self._pin(participant, key)
             elif pinned != key.text:
-                raise IntegrityError(
+                changed = IntegrityError(
                     "link.key_changed", participant=participant, fingerprint=key.fingerprint
                 )
+                self._keep(changed, {"shown": key.text, "pinned": pinned}, about=participant)
+                raise changed
             return key
 
     def location_of(self, participant: ParticipantId) -> str:
@@ -256,8 +260,21 @@ class HubDirectory:
             _LOG.info("the member list is not fresh: %s", error.public)
 
     def _refresh(self) -> None:
+        """Take the hub's list, or leave evidence of why not and keep the one we had."""
+        try:
+            self._take_list()
+        except ConsiliumError as error:
+            if not isinstance(error, PeerError) or error.code == "link.hub_answer":
+                self._keep(error, {}, about=self._membership.hub_participant)
+            raise
+
+    def _keep(self, refusal: ConsiliumError, facts: dict[str, Json], *, about: str) -> None:
+        told: dict[str, Json] = {"code": refusal.code, "reason": refusal.public[:400], **facts}
+        self._database.refusals.keep("members.refused", about, told, rule=refusal.code)
+
+    def _take_list(self) -> None:
         # 1. The hub's own certificate, by the root; 2. its list, by its key;
-        # 3. not older than the last; 4. each entry, by the root.
+        # 3. of now and not older than the last; 4. each entry, by the root.
         hub = self._membership.hub
         try:
             answer = self._fetch()
@@ -267,8 +284,7 @@ class HubDirectory:
             if keeper.name != HUB or told["space"] != self._membership.space:
                 raise IntegrityError("link.untrusted_certificate", name=keeper.name)
             issued = str(told["issued"])
-            if self._issued and read_time(issued) < read_time(self._issued) - _BACK:
-                raise IntegrityError("link.list_older", shown=issued, had=self._issued)
+            self._check_date(issued)
             entries = dict(filter(None, map(self._read_entry, told["members"])))
             # A hub of an earlier release says nothing about contract ids.
             register = Register(**told.get("contract", {}))
@@ -276,6 +292,13 @@ class HubDirectory:
             raise PeerError("link.hub_answer", hub=hub, status=200) from error
         entries[keeper.participant] = Entry(identity=keeper, admitted=True, joined="")
         self._entries, self._issued, self._register = entries, issued, register
+
+    def _check_date(self, issued: str) -> None:
+        if self._issued and read_time(issued) < read_time(self._issued) - _BACK:
+            raise IntegrityError("link.list_older", shown=issued, had=self._issued)
+        now = self._clock.now()
+        if abs(read_time(issued) - now) > _OLDEST:
+            raise IntegrityError("link.list_not_now", shown=issued[:40], now=write_time(now))
 
     def _read_entry(self, told: Mapping[str, Any]) -> tuple[ParticipantId, Entry] | None:
         """Believe one entry by its certificate; one that has lapsed is as good as absent."""

@@ -78,9 +78,10 @@ class SocketDesk:
             raise
         threading.Thread(target=_listen, args=(desk,), name="desk", daemon=True).start()
 
-    def report_refusal(self, code: str, reason: str) -> None:
-        """Tell the node that a job was refused before it was asked."""
-        self._ask({"call": "refused", "code": code, "reason": reason}, b"", timeout_s=_ADMIT_S)
+    def report_refusal(self, code: str, reason: str, *, what: str = "admission") -> None:
+        """Tell the node what was refused before it was asked."""
+        line = {"call": "refused", "code": code, "reason": reason, "what": what}
+        self._ask(line, b"", timeout_s=_ADMIT_S)
 
     def lease(self, order: bytes, *, kind: str, round: int, model: Digest) -> OpenLease:  # noqa: A002
         """Ask for the data for one task."""

@@ -28,9 +28,9 @@ from consilium.federation.studies import draft_study, keep_result, move_study, s
 from consilium.gate.orders import Study, peek_study
 from consilium.gate.orders import sign_study as sign_plan
 from consilium.gate.plain import to_plain
-from consilium.kernel.canonical import Digest, Json, read_json
+from consilium.kernel.canonical import Digest, Json, canonical_bytes, digest_json, read_json
 from consilium.kernel.clock import read_time
-from consilium.kernel.errors import ConsiliumError, PeerError, StateError
+from consilium.kernel.errors import ConsiliumError, IntegrityError, PeerError, StateError
 from consilium.kernel.identifiers import ParticipantId, StudyId, new_urn
 from consilium.ledger.files import write_atomic
 from consilium.models.bom import write_bom
@@ -39,8 +39,14 @@ from consilium.models.passports import sign_passport
 
 LOG = logging.getLogger("consilium.node.leading")
 STATE_WORDS = frozenset(state.lower() for state in StudyState)
+OWN_WORDS = frozenset({"recruited", "agreed", "declined", "opened", "signed", "failure"})
+"""Events that the lead alone writes; the passport rests on them, so none is taken from the hub."""
 _RETRY_S = 1.0
 _ALL = 1_000_000
+_LONGEST = 400
+"""Letters that are kept of a reason that the hub gives."""
+_LARGEST_EVENT = 1 << 20
+"""Bytes that are kept of one event of the hub's."""
 
 
 class Hub(Protocol):
@@ -249,7 +255,7 @@ class Lead:
                 self._copy(event)
             state = StudyState(said["state"])
             if state not in LIVE and len(said["events"]) < PAGE:
-                self._end(plan, state, reason=str(said["reason"]))
+                self._end(plan, state, reason=str(said["reason"])[:_LONGEST])
                 return
 
     def _end(self, plan: Study, state: StudyState, *, reason: str) -> None:
@@ -263,6 +269,11 @@ class Lead:
         """Keep one of the hub's events; the study's states are our own to note."""
         kind, database, clock = event["kind"], self.connector.database, self.connector.clock
         facts = {"time": event["time"], **event["facts"], "hub_event": event["id"]}
+        if kind in OWN_WORDS or len(canonical_bytes(facts)) > _LARGEST_EVENT:
+            refusals = self.connector.database.refusals
+            told = {"kind": str(kind)[:40], "event": digest_json(facts)}
+            refusals.keep("event.refused", self.study, told, rule="event.not_the_hubs")
+            kind, facts = "refused_event", {"hub_event": event["id"]}
         with database.write() as tx:
             state = StudyState(get_study(tx.connection, self.study)["state"])
             if kind == "running" and state is StudyState.SUBMITTED:
@@ -272,13 +283,9 @@ class Lead:
 
     def _complete(self, plan: Study) -> None:
         """Verify what came back, write the passport, close the transfers."""
-        outcome = verify_outcome(plan, self.office.hub.call("GET", f"/studies/{plan.study}/result"))
-        events = self._events()
+        outcome = self._verify(plan)
         passport = make_passport(
-            outcome,
-            fingerprints=_fingerprints(events),
-            events=events,
-            clock=self.connector.clock,
+            outcome, fingerprints=_fingerprints(self._events()), clock=self.connector.clock
         )
         signed = sign_passport(self.connector.key, passport)
         stem = self.office.models / outcome.digest.removeprefix("sha256:")
@@ -290,6 +297,17 @@ class Lead:
         self.office.mark()
         close_study(self.connector, plan)
         self._keep(outcome, passport.digest, file=stem.with_suffix(".passport"))
+
+    def _verify(self, plan: Study) -> Outcome:
+        """Believe the hub's result by the sites' signatures alone; what fails is evidence."""
+        result = self.office.hub.call("GET", f"/studies/{plan.study}/result")
+        try:
+            return verify_outcome(plan, result)
+        except IntegrityError as error:
+            facts: dict[str, Json] = {"code": error.code, "reason": error.public[:_LONGEST]}
+            refusals = self.connector.database.refusals
+            refusals.keep("result.refused", self.study, facts, rule=error.code)
+            raise
 
     def _keep(self, outcome: Outcome, passport: Digest, *, file: Path) -> None:
         """Complete the study and keep its result, both or neither."""
@@ -357,7 +375,9 @@ def _describe(recruits: list[Recruit]) -> list[dict[str, Any]]:
 
 
 def _fingerprints(events: list[dict[str, Any]]) -> dict[ParticipantId, Digest]:
-    found = [event["facts"]["sites"] for event in events if event["kind"] == "recruited"]
+    """Take each dataset's fingerprint from our own recruiting, never from an event of the hub's."""
+    own = [event for event in events if "hub_event" not in event["facts"]]
+    found = [event["facts"]["sites"] for event in own if event["kind"] == "recruited"]
     return {site["participant"]: site["fingerprint"] for site in (found[-1] if found else [])}
 
 

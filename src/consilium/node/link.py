@@ -26,7 +26,7 @@ from consilium.dataspace.ports import WireReply, WireRequest
 from consilium.dataspace.wire.transports import HttpTransport, LocalTransport
 from consilium.kernel.canonical import Json, canonical_bytes
 from consilium.kernel.clock import Clock
-from consilium.kernel.errors import ConsiliumError, NotFoundError, PeerError
+from consilium.kernel.errors import ConsiliumError, IntegrityError, NotFoundError, PeerError
 from consilium.node.hub_client import TIMEOUT_S, Caller, HubClient, connection_error
 from consilium.node.proxy import Proxy, client_options
 from consilium.node.renewal import Renewal
@@ -55,6 +55,10 @@ class LinkSettings:
     wait_factor: float = 1.5
     refused_wait_s: float = 60.0
     checkpoint_s: float = 5.0
+
+
+def _say_nothing(_error: ConsiliumError) -> None:
+    return
 
 
 class Waits:
@@ -105,6 +109,8 @@ class HubLink:
     settings : LinkSettings, optional
     proxy : Proxy, optional
         Through which the hub is reached.
+    refused : callable, optional
+        Hears of each answer or message of the hub's that was not believed.
     """
 
     def __init__(
@@ -120,6 +126,7 @@ class HubLink:
         refresh: Callable[[], object] = int,
         settings: LinkSettings | None = None,
         proxy: Proxy | None = None,
+        refused: Callable[[ConsiliumError], object] = _say_nothing,
     ) -> None:
         self._caller = caller
         self._proxy = proxy
@@ -131,6 +138,7 @@ class HubLink:
         self._clock = clock
         self._refresh = refresh
         self._settings = settings or LinkSettings()
+        self._refused = refused
         self._shown = ""
         self._showing = threading.Lock()
         self._online = threading.Event()
@@ -241,6 +249,8 @@ class HubLink:
             _LOG.info("an answer came too late for the relay")
         except ConsiliumError as error:
             _LOG.warning("a relayed message was not answered: %s", error.public)
+            if error.code == "link.bad_message":
+                await asyncio.to_thread(self._refused, error)
 
     def _reply(self, request: WireRequest) -> WireReply:
         try:
@@ -281,6 +291,8 @@ class HubLink:
             return error
         except ConsiliumError as error:
             _LOG.error("%s", error.public)
+            if isinstance(error, IntegrityError):
+                await asyncio.to_thread(self._refused, error)
             return error
         return None
 

@@ -15,10 +15,13 @@ from consilium.dataspace.outbox import Outbox
 from consilium.dataspace.ports import WireReply, WireRequest
 from consilium.dataspace.records import PrivacyBudget
 from consilium.dataspace.revocation_routes import REVOCATION_ROUTES
+from consilium.dataspace.wire.replays import ReplayGuard
 from consilium.dataspace.wire.serving import Serving
 from consilium.federation.registry import Recipes
 from consilium.gate.gate import Gate
+from consilium.kernel.canonical import Json
 from consilium.kernel.clock import Clock, SystemClock
+from consilium.kernel.errors import ConsiliumError
 from consilium.ledger.database import Database, open_database
 from consilium.ledger.files import BlobStore
 from consilium.ledger.keys import SigningKey
@@ -153,6 +156,9 @@ def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDir
         transport=transport,
         decide=AfterRevocation(PersonsDecide(ground.approvals), ground.database),
         waiting=Waiting(settings=ground.approvals, clock=ground.clock),
+        seen=ReplayGuard(
+            ground.home / "run" / "tokens.seen", now=int(ground.clock.now().timestamp())
+        ),
     )
     outbox = Outbox(connector)
     outbox.start()
@@ -240,6 +246,11 @@ def _build(
 def _make_link(
     ground: Ground, connector: Connector, engine: NodeEngine, *, directory: HubDirectory
 ) -> HubLink:
+    def keep(refusal: ConsiliumError) -> None:
+        facts: dict[str, Json] = {"code": refusal.code, "reason": refusal.public[:400]}
+        hub = ground.membership.hub_participant
+        ground.database.refusals.keep("hub.refused", hub, facts, rule=refusal.code)
+
     renewal = Renewal(
         ground.membership,
         ground.keys,
@@ -257,4 +268,5 @@ def _make_link(
         clock=ground.clock,
         refresh=lambda: end_revoked(connector, directory),
         proxy=ground.proxy,
+        refused=keep,
     )

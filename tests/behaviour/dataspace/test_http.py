@@ -132,8 +132,10 @@ def test_without_a_token_there_is_no_answer_but_a_refusal(
 def test_a_long_body_is_refused(hospitals: tuple[Hospital, Hospital]) -> None:
     north, south = hospitals
     message = builders.catalog_request() | {"padding": "x" * (1 << 20)}
-    status, error = north.post(south, "/2025-1/catalog/request", message)
-    assert (status, error["code"]) == (400, "dataspace.too_large")
+    with pytest.raises(PeerError) as caught:
+        north.post(south, "/2025-1/catalog/request", message)
+    assert caught.value.code == "dataspace.unsigned_answer"
+    assert caught.value.facts["status"] == 400
     message["padding"] = "x" * ((1 << 20) - 200)
     status, _ = north.post(south, "/2025-1/catalog/request", message)
     assert status == 200

@@ -99,6 +99,7 @@ class RehearsalDesk:
     silent_in: set[int] = field(default_factory=set)
     spoil: Callable[[Answer, bytes], tuple[Answer, bytes]] | None = None
     leases: list[tuple[str, int, Digest]] = field(default_factory=list)
+    reported: list[tuple[str, str]] = field(default_factory=list)
     quiet: threading.Event = field(default_factory=threading.Event)
     _open: dict[LeaseId, tuple[str, int, Digest, Order]] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
@@ -108,8 +109,8 @@ class RehearsalDesk:
         if self.refuses_admission:
             raise DeniedError("gate.other_start", study="refused")
 
-    def report_refusal(self, code: str, reason: str) -> None:
-        """Nothing here refuses a job unread."""
+    def report_refusal(self, code: str, reason: str, *, what: str = "admission") -> None:
+        self.reported.append((what, code))
 
     def lease(self, order: bytes, *, kind: str, round: int, model: Digest) -> RehearsalLease:  # noqa: A002
         if round >= self.refuses_from_round:

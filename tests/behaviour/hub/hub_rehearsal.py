@@ -20,7 +20,8 @@ from fastapi import FastAPI
 from consilium.dataspace.ports import WireReply, WireRequest
 from consilium.dataspace.wire.boundary import report_errors
 from consilium.dataspace.wire.client import Client
-from consilium.dataspace.wire.tokens import ReplayGuard, check_token, make_answer
+from consilium.dataspace.wire.replays import ReplayGuard
+from consilium.dataspace.wire.tokens import check_token, make_answer
 from consilium.dataspace.wire.transports import LocalTransport
 from consilium.hub.authority import Kind, engine_server_name
 from consilium.hub.door import BodyLimit, Door, Pace

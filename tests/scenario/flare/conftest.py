@@ -171,9 +171,9 @@ class StandInDesk:
             raise self.refuse_admission
         self.admitted.append(order)
 
-    def report_refusal(self, code: str, reason: str) -> None:
+    def report_refusal(self, code: str, reason: str, *, what: str = "admission") -> None:
         assert reason
-        self.refused.append(code)
+        self.refused.append(code if what == "admission" else f"{what} {code}")
 
     def lease(self, order: bytes, *, kind: str, round: int, model: Digest) -> OpenLease:  # noqa: A002
         self.leases.append(round)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from dataspace_rehearsal import GOVERNANCE, Hospital, participant
 
-from consilium.dataspace.catalog import is_offered
+from consilium.dataspace.catalog import facts_of, is_offered
 from consilium.dataspace.governance import ENDS, LEVELS, check_governance, expired
+from consilium.dataspace.vocabulary import TIME
 from consilium.kernel.clock import read_time
 from consilium.kernel.errors import InputError
 
@@ -88,5 +89,6 @@ def test_an_old_record_ends_by_its_approval_alone() -> None:
 
 def test_a_dataset_past_its_retention_is_not_offered(south: Hospital) -> None:
     dataset = south.register(governance=FULL | {"retention_ends": "2026-12-01"})
-    assert is_offered(dataset, participant("north"), now=read_time("2026-12-01T00:00:00Z"))
-    assert not is_offered(dataset, participant("north"), now=read_time("2026-12-01T00:00:01Z"))
+    facts = facts_of(south.connector, participant("north"))
+    assert is_offered(dataset, facts | {TIME: read_time("2026-12-01T00:00:00Z")})
+    assert not is_offered(dataset, facts | {TIME: read_time("2026-12-01T00:00:01Z")})

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from consilium.dataspace.directory import HeldDirectory
+from consilium.dataspace.wire.replays import ReplayGuard
 from consilium.dataspace.wire.tokens import (
     LIFETIME_S,
     SKEW_S,
-    ReplayGuard,
     TokenError,
     check_answer,
     check_token,
@@ -155,11 +156,37 @@ def test_a_token_of_somebody_else_does_not_use_up_ours(clock: HeldClock) -> None
 
 def test_a_full_guard_forgets_what_has_expired_and_else_refuses() -> None:
     guard = ReplayGuard(room=2)
-    guard.claim(NORTH, "a", expires=10, now=0)
-    guard.claim(NORTH, "b", expires=20, now=0)
-    with pytest.raises(TokenError):
-        guard.claim(NORTH, "c", expires=30, now=5)
-    guard.claim(NORTH, "c", expires=30, now=15)
+    assert guard.claim(NORTH, "a", expires=10, now=0)
+    assert guard.claim(NORTH, "b", expires=20, now=0)
+    assert not guard.claim(NORTH, "c", expires=30, now=5)
+    assert guard.claim(NORTH, "c", expires=30, now=15)
+
+
+def test_what_was_taken_is_known_after_a_crash_until_it_expires(tmp_path: Path) -> None:
+    file = tmp_path / "run" / "tokens.seen"
+    guard = ReplayGuard(file)
+    assert guard.claim(NORTH, "a", expires=10, now=0)
+    assert guard.claim(NORTH, "b", expires=20, now=0)
+    guard.close()
+    with file.open("ab") as torn:
+        torn.write(b"30 abc")  # the crash came in the middle of a line
+    again = ReplayGuard(file, now=15)
+    assert not again.claim(NORTH, "b", expires=20, now=15)
+    assert again.claim(SOUTH, "b", expires=20, now=15)
+    again.close()
+    assert len(file.read_text().splitlines()) == 2
+
+
+def test_the_file_of_taken_tokens_does_not_grow_without_end(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.seen"
+    guard = ReplayGuard(file, room=10)
+    for number in range(200):
+        assert guard.claim(NORTH, str(number), expires=number + 5, now=number)
+    assert len(file.read_text().splitlines()) <= 30
+    guard.close()
+    last = ReplayGuard(file, now=199)
+    assert not last.claim(NORTH, "199", expires=204, now=199)
+    last.close()
 
 
 def test_an_answer_is_believed_only_as_it_was_given() -> None:

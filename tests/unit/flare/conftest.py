@@ -76,9 +76,9 @@ class FakeDesk:
     def stay(self, order: bytes) -> None:
         self._hear("stay", order)
 
-    def report_refusal(self, code: str, reason: str) -> None:
+    def report_refusal(self, code: str, reason: str, *, what: str = "admission") -> None:
         assert reason
-        self._hear("refused", code)
+        self._hear("refused", code if what == "admission" else f"{what} {code}")
 
     def lease(self, order: bytes, *, kind: str, round: int, model: Digest) -> OpenLease:  # noqa: A002
         self._hear("lease", (order, kind, round, model))

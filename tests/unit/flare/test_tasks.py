@@ -108,7 +108,8 @@ def test_a_task_of_another_form_never_reaches_the_desk(
     fake = context()
     reply = execute(fake, kind, **content)
     assert str(reply[REFUSAL]).startswith("engine.bad_task: ")
-    assert fake.get_engine().client.components["desk"].asked == []
+    desk = fake.get_engine().client.components["desk"]
+    assert desk.asked == [("refused", "task engine.bad_task")], "kept, and asked nothing"
 
 
 def test_the_job_goes_to_the_desk_as_soon_as_its_process_runs(

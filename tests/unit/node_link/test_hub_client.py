@@ -9,7 +9,8 @@ import httpx
 import pytest
 from list_bench import MEMBERSHIP, START
 
-from consilium.dataspace.wire.tokens import ReplayGuard, check_token
+from consilium.dataspace.wire.replays import ReplayGuard
+from consilium.dataspace.wire.tokens import check_token
 from consilium.kernel.clock import HeldClock
 from consilium.kernel.errors import DeniedError, IntegrityError, PeerError
 from consilium.ledger.keys import SigningKey

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,20 +10,33 @@ from consilium.dataspace.ports import Directory, Transport, WireRequest
 from consilium.dataspace.wire.tokens import check_answer, make_token
 from consilium.kernel.canonical import canonical_bytes, read_json
 from consilium.kernel.clock import Clock
-from consilium.kernel.errors import InputError, PeerError
+from consilium.kernel.errors import ConsiliumError, InputError, IntegrityError, PeerError
 from consilium.kernel.identifiers import ParticipantId
 from consilium.ledger.keys import SigningKey
+
+_FAILURE = 400
+"""From here on a status tells of a failure."""
+
+
+def _say_nothing(_peer: ParticipantId, _error: ConsiliumError) -> None:
+    return
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """One participant's way of asking the others."""
+    """One participant's way of asking the others.
+
+    `refused` hears of each answer that somebody else gave in a peer's name: one
+    signed otherwise, or one that reports success without any signature. An
+    unsigned failure is no news, whoever carries messages may be in trouble.
+    """
 
     me: ParticipantId
     key: SigningKey
     clock: Clock
     directory: Directory
     transport: Transport
+    refused: Callable[[ParticipantId, ConsiliumError], object] = _say_nothing
 
     def get(self, peer: ParticipantId, path: str) -> tuple[int, dict[str, Any]]:
         """Read something; raises as `post` does."""
@@ -65,14 +79,19 @@ class Client:
         reply = self.transport.send(
             peer, WireRequest(method=method, path=path, token=token, body=body)
         )
-        check_answer(
-            reply.token,
-            key=peer_key,
-            issuer=peer,
-            request=token,
-            status=reply.status,
-            body=reply.body,
-        )
+        try:
+            check_answer(
+                reply.token,
+                key=peer_key,
+                issuer=peer,
+                request=token,
+                status=reply.status,
+                body=reply.body,
+            )
+        except (IntegrityError, PeerError) as error:
+            if isinstance(error, IntegrityError) or reply.status < _FAILURE:
+                self.refused(peer, error)
+            raise
         return reply.status, _read_object(peer, reply.body)
 
 

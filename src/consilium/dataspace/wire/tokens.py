@@ -9,11 +9,11 @@ invented on the way. The claims are those of a self-issued ID token (`iss`,
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from consilium.dataspace.wire.replays import ReplayGuard
 from consilium.kernel.canonical import digest_of
 from consilium.kernel.clock import Clock
 from consilium.kernel.errors import (
@@ -49,34 +49,6 @@ class Caller:
     participant: ParticipantId
     key: PublicKey
     token: str
-
-
-class ReplayGuard:
-    """Remembers tokens until they expire, so that none is taken twice.
-
-    It lives in memory. After a restart a token of the last minutes could be
-    shown again; the handlers are idempotent, so nothing happens twice.
-    """
-
-    def __init__(self, *, room: int = 100_000) -> None:
-        self._seen: dict[tuple[str, str], int] = {}
-        self._room = room
-        self._lock = threading.Lock()
-
-    def claim(self, issuer: str, token_id: str, *, expires: int, now: int) -> None:
-        """Take a token's identifier, once.
-
-        Raises
-        ------
-        TokenError
-            `dataspace.bad_token` if it was taken before, or too many are alive.
-        """
-        with self._lock:
-            if len(self._seen) >= self._room:
-                self._seen = {name: end for name, end in self._seen.items() if end >= now}
-            if (issuer, token_id) in self._seen or len(self._seen) >= self._room:
-                raise TokenError("dataspace.bad_token", rule="token-replayed")
-            self._seen[issuer, token_id] = expires
 
 
 def make_token(
@@ -264,4 +236,5 @@ def _check_times(claims: dict[str, Any], *, clock: Clock, seen: ReplayGuard) -> 
     alive = issued - SKEW_S <= now <= expires + SKEW_S
     if not alive or expires - issued > MAX_LIFETIME_S:
         raise TokenError("dataspace.bad_token", rule="token-time")
-    seen.claim(str(claims["iss"]), token_id, expires=expires + SKEW_S, now=now)
+    if not seen.claim(str(claims["iss"]), token_id, expires=expires + SKEW_S, now=now):
+        raise TokenError("dataspace.bad_token", rule="token-replayed")

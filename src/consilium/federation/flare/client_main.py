@@ -7,6 +7,7 @@ connections.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -15,16 +16,18 @@ from typing import Any
 
 from nvflare.fuel.f3.mpm import MainProcessMonitor
 from nvflare.fuel.f3.sfm import conn_manager
+from nvflare.fuel.utils.class_loader import load_class
 from nvflare.private.fed.app.client import client_train, worker_process
 
 from consilium.federation.flare import executor, validator
 from consilium.federation.flare.forker import Forker
-from consilium.federation.flare.kits import HEART_BEAT_S
+from consilium.federation.flare.kits import DESK_COMPONENT, HEART_BEAT_S
 from consilium.federation.flare.launcher import use_forker
 from consilium.federation.flare.lifeline import end_with_child, end_with_stream
 from consilium.federation.flare.processes import PROXIED
 from consilium.federation.flare.restriction import restrict_hub
 from consilium.federation.flare.surroundings import NO_FOLDER, become, prepare_kit, read_startup
+from consilium.federation.ports import Desk
 
 WARM = (executor, validator)
 """What the helper shares with every job: imported here so that it is there before the fork."""
@@ -49,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
     """
     kit = Path(argv[1]).absolute()
     prepare_kit(kit)
-    restrict_hub()
+    restrict_hub(_open_desk(kit))
     conn_manager.MAX_WAIT = LONGEST_PAUSE_S
     if PROXIED in argv:
         os.environ |= _THROUGH_PARENT
@@ -75,6 +78,14 @@ def _use_proxy() -> None:
     reach the hub through this process.
     """
     os.environ |= {"grpc_proxy": os.read(0, _LONGEST_LINE).decode("utf-8").strip()}
+
+
+def _open_desk(kit: Path) -> Desk:
+    """Make the node's counter from the hospital's own kit, as a job's process does."""
+    entries = json.loads((kit / "local" / "job_resources.json").read_bytes())["components"]
+    [entry] = [one for one in entries if one["id"] == DESK_COMPONENT]
+    desk: Desk = load_class(entry["path"])(**entry["args"])
+    return desk
 
 
 def run_job(argv: Sequence[str]) -> int:

@@ -72,7 +72,7 @@ class RecipeExecutor(Executor):
         sentence. Nothing else.
         """
         try:
-            task = _as_task(task_name, shareable)
+            task = _as_task(task_name, shareable, fl_ctx)
             if self._worker is None:
                 self._worker = _make_worker(fl_ctx)
             reply: Any = Shareable()
@@ -85,18 +85,25 @@ class RecipeExecutor(Executor):
         return reply
 
 
-def _as_task(kind: str, shareable: Shareable) -> Task:
+def _as_task(kind: str, shareable: Shareable, fl_ctx: FLContext) -> Task:
     number, model = shareable.get(ROUND), shareable.get(MODEL)
     if kind not in (TRAIN, EVALUATE) or type(number) is not int or not isinstance(model, bytes):
-        raise DeniedError("engine.bad_task")
+        refusal = DeniedError("engine.bad_task")
+        _find_desk(fl_ctx).report_refusal(refusal.code, refusal.public, what="task")
+        raise refusal
     return Task(kind=kind, round=number, model=model)
 
 
-def _make_worker(fl_ctx: FLContext) -> SiteWork:
+def _find_desk(fl_ctx: FLContext) -> JobDesk:
     engine: Any = fl_ctx.get_engine()
     desk: JobDesk | None = engine.client.components.get(DESK_COMPONENT)
     if desk is None:
         raise StateError("engine.no_desk")
+    return desk
+
+
+def _make_worker(fl_ctx: FLContext) -> SiteWork:
+    desk = _find_desk(fl_ctx)
     workspace = fl_ctx.get_prop(FLContextKey.WORKSPACE_OBJECT)
     app = Path(workspace.get_app_dir(fl_ctx.get_job_id()))
     order = (app / ORDER_FILE).read_bytes()
