@@ -322,7 +322,7 @@ LATER = st.sets(st.sampled_from(sorted(RIGHT)), max_size=4)
 # --- the properties -------------------------------------------------------------------
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(policy=POLICIES, facts=uses(), later=LATER)
 def test_two_evaluators_written_apart_say_the_same(
     policy: Any, facts: dict[str, Any], later: set[str]
@@ -330,7 +330,7 @@ def test_two_evaluators_written_apart_say_the_same(
     assert evaluate(policy, facts, later=later).allowed == oracle(policy, facts, later)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(policy=POLICIES, facts=uses(), later=LATER)
 def test_a_decision_is_pure(policy: Any, facts: dict[str, Any], later: set[str]) -> None:
     before = copy.deepcopy((policy, facts, sorted(later)))
@@ -339,7 +339,7 @@ def test_a_decision_is_pure(policy: Any, facts: dict[str, Any], later: set[str])
     assert str((policy, facts, sorted(later))) == str(before)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(policy=POLICIES, facts=uses(), later=LATER, data=st.data())
 def test_a_further_constraint_on_a_permission_never_allows_more(
     policy: Any, facts: dict[str, Any], later: set[str], data: st.DataObject
@@ -353,7 +353,7 @@ def test_a_further_constraint_on_a_permission_never_allows_more(
         assert evaluate(policy, facts, later=later).allowed
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(policy=POLICIES, facts=uses(), later=LATER, rule=RULES)
 def test_a_further_prohibition_never_allows_more_and_a_bare_one_refuses_all(
     policy: Any, facts: dict[str, Any], later: set[str], rule: list[Any]
@@ -365,7 +365,7 @@ def test_a_further_prohibition_never_allows_more_and_a_bare_one_refuses_all(
     assert not evaluate(bare, facts, later=later).allowed
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(policy=POLICIES, facts=uses(), data=st.data())
 def test_a_fact_that_is_withheld_never_allows_more(
     policy: Any, facts: dict[str, Any], data: st.DataObject
