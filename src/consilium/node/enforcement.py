@@ -23,7 +23,7 @@ from consilium.node.running import LOOK_S, Judge, RunningJobs, Stopped
 
 LOG = logging.getLogger("consilium.node.enforcement")
 _TRIES = 20
-_REST_S = 3.0
+REST_S = 3.0
 
 
 class Hub(Protocol):
@@ -72,14 +72,24 @@ class Enforcement:
     look_s : float, optional
         Time between two looks of the timer; the jobs are looked at after each
         commit besides.
+    rest_s : float, optional
+        Time between two tries to tell the hub.
     """
 
     def __init__(
-        self, connector: Connector, *, judge: Judge, hub: Hub, models: Path, look_s: float = LOOK_S
+        self,
+        connector: Connector,
+        *,
+        judge: Judge,
+        hub: Hub,
+        models: Path,
+        look_s: float = LOOK_S,
+        rest_s: float = REST_S,
     ) -> None:
         self._connector = connector
         self._hub = hub
         self._look_s = look_s
+        self._rest_s = rest_s
         self._closing = threading.Event()
         self.marker = Marker(connector, models)
         self.jobs = RunningJobs(
@@ -131,7 +141,8 @@ class Enforcement:
 
     def _leave(self, stopped: Stopped) -> None:
         """Tell it, a minute long; a hub that never hears is refused at the next segment."""
-        document: Json = {"code": stopped.refusal.code, "reason": stopped.refusal.public}
+        code = str(stopped.refusal.facts.get("ended_by") or stopped.refusal.code)
+        document: Json = {"code": code[:80], "reason": stopped.refusal.public[:300]}
         for _ in range(_TRIES):
             try:
                 self._hub.call("POST", f"/studies/{stopped.study}/leave", document)
@@ -142,5 +153,5 @@ class Enforcement:
                 return
             else:
                 return
-            if self._closing.wait(_REST_S):
+            if self._closing.wait(self._rest_s):
                 return

@@ -124,6 +124,10 @@ def test_an_operator_revokes_a_member_and_it_falls_silent(
     with pytest.raises(DeniedError) as refused:
         asker.directory.key_of(old.me)
     assert refused.value.code == "link.participant_revoked"
+    assert asker.directory.list_revoked() == [old.me]
+    with pytest.raises(NotFoundError) as unknown:
+        asker.hub.call("POST", "/members/phoenix/dsp/x", {})
+    assert unknown.value.code == "hub.no_member", "nothing is carried to it any more"
 
     old.home.rename(old.home.with_name("lost"))
     new = open_space.node(open_space.join(open_hub, "phoenix"))
