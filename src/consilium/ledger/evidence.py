@@ -9,7 +9,7 @@ checkpoints that peers hold.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -36,6 +36,8 @@ COUNT = {
     "postgresql": "SELECT count(*) FROM evidence WHERE seq > %s",
 }
 """What each entry costs is written by hand: it is most of what a busy node writes."""
+
+_PAGE = 4096
 
 LONGEST_ENTRY = 65_535
 """Bytes of an entry; the limit of C2SP tlog-tiles. Log digests, never payloads."""
@@ -323,6 +325,24 @@ class EvidenceLog:
             query = query.where(EVIDENCE.c.subject == subject)
         with self._turns.read() as connection:
             return [_entry(*row, tree=self.tree) for row in connection.execute(query)]
+
+    def leaves(self, *, after: int, to: int) -> Iterator[bytes]:
+        """Give the leaf hashes behind one place up to another, in order."""
+        query = select(EVIDENCE.c.leaf_hash).where(EVIDENCE.c.seq > after, EVIDENCE.c.seq <= to)
+        with self._turns.read() as connection:
+            found = connection.execution_options(yield_per=_PAGE).execute(
+                query.order_by(EVIDENCE.c.seq)
+            )
+            yield from found.scalars()
+
+    def bodies(self, *, after: int, to: int) -> Iterator[bytes]:
+        """Give the entries behind one place up to another, in order, as they are proved."""
+        query = select(EVIDENCE.c.body).where(EVIDENCE.c.seq > after, EVIDENCE.c.seq <= to)
+        with self._turns.read() as connection:
+            found = connection.execution_options(yield_per=_PAGE).execute(
+                query.order_by(EVIDENCE.c.seq)
+            )
+            yield from found.scalars()
 
     def checkpoint(self) -> str:
         """Hand out the signed note over all entries, and remember that we did.
