@@ -16,10 +16,13 @@ from consilium.hub.members import Members
 from consilium.hub.relay import Relay, relay_router
 from consilium.hub.settings import HubSettings
 from consilium.hub.studies import StudyCounter, studies_router
-from consilium.hub.witness import Witness, witness_router
+from consilium.hub.witness import last_witnessed, log_router, witness_router
 from consilium.kernel.identifiers import ParticipantId
 from consilium.kernel.version import __version__
+from consilium.ledger.cosignatures import Cosignatures
 from consilium.ledger.database import Database
+from consilium.ledger.tiles import LogTiles
+from consilium.ledger.witnessing import Witness
 
 LARGEST_SUBMISSION = 1 << 30
 """Bytes of a study with its starting model."""
@@ -36,6 +39,9 @@ class Counters:
     relay: Relay
     witness: Witness
     studies: StudyCounter
+    database: Database
+    tiles: LogTiles
+    cosignatures: Cosignatures
 
 
 def make_app(counters: Counters) -> FastAPI:
@@ -53,7 +59,12 @@ def make_app(counters: Counters) -> FastAPI:
             is_member=lambda name: counters.members.find(name) is not None,
         )
     )
-    app.include_router(witness_router(counters.witness, sender=sender))
+    app.include_router(witness_router(counters.witness, counters.database, sender=sender))
+    app.include_router(
+        log_router(
+            counters.tiles, counters.cosignatures, key_of=counters.members.key_of, sender=sender
+        )
+    )
     app.include_router(studies_router(counters.studies, sender=sender))
     body = limits.body_bytes
     app.add_middleware(
@@ -99,7 +110,7 @@ def make_office(counters: Counters, *, database: Database, engine: HubEngine) ->
 
     @app.get("/witness/{member}")
     def witnessed(member: str) -> dict[str, Any]:
-        return counters.witness.last(ParticipantId(member))
+        return last_witnessed(database, ParticipantId(member))
 
     @app.get("/status")
     def status() -> dict[str, Any]:

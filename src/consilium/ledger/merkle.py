@@ -46,7 +46,7 @@ class Frontier:
         for leaf in leaves:
             odd = size
             while odd & 1:
-                leaf = digest(b"\x01" + hashes.pop() + leaf)  # noqa: PLW2901
+                leaf = digest(b"\x01" + hashes.pop() + leaf)
                 odd >>= 1
             hashes.append(leaf)
             size += 1

@@ -22,7 +22,14 @@ import re
 from dataclasses import dataclass
 
 from consilium.kernel.errors import InputError, IntegrityError
-from consilium.ledger.algorithms import ED25519, HASH_BYTES, SHA256, TreeHash, check_signature, get_hash
+from consilium.ledger.algorithms import (
+    ED25519,
+    HASH_BYTES,
+    SHA256,
+    TreeHash,
+    check_signature,
+    get_hash,
+)
 from consilium.ledger.keys import PublicKey, SigningKey
 
 _ED25519 = b"\x01"

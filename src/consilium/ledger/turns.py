@@ -24,6 +24,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -159,7 +160,10 @@ class Group:
             return
         try:
             self._execute(_TAKE_BACK)
-        except (ConsiliumError, SQLAlchemyError) as broken:  # the database has given up the whole transaction
+        except (
+            ConsiliumError,
+            SQLAlchemyError,
+        ) as broken:  # the database has given up the whole transaction
             self._take_all_back(broken)
         else:
             self.log.rewind()
@@ -186,7 +190,8 @@ class Group:
         """Return when the commit is durable; raises as `commit` does."""
         self._ended.wait()
         if isinstance(self.error, ConsiliumError):
-            raise type(self.error)(self.error.code, **self.error.facts) from self.error
+            facts: dict[str, Any] = dict(self.error.facts)
+            raise type(self.error)(self.error.code, **facts) from self.error
         if self.error is not None:
             reason = type(self.error).__name__
             raise StateError("ledger.cannot_write", place=self.place, reason=reason)

@@ -29,6 +29,7 @@ from consilium.kernel.errors import ConsiliumError, StateError
 from consilium.kernel.identifiers import AgreementId, ParticipantId, StudyId
 from consilium.kernel.version import __version__
 from consilium.node.directory import HubDirectory
+from consilium.node.evidence import EvidenceDesk, add_evidence
 from consilium.node.leading import Leading
 from consilium.node.link import HubLink
 from consilium.node.members import members_router
@@ -49,6 +50,7 @@ class Rooms:
     registrar: Registrar
     leading: Leading
     tasks: Tasks
+    evidence: EvidenceDesk
 
 
 class AgreementWish(BaseModel):
@@ -69,7 +71,7 @@ def make_app(rooms: Rooms) -> FastAPI:
     _add_datasets(app, rooms)
     _add_agreements(app, rooms)
     _add_studies(app, rooms)
-    _add_evidence(app, rooms)
+    add_evidence(app, rooms.evidence)
     return app
 
 
@@ -171,19 +173,6 @@ def _add_studies(app: FastAPI, rooms: Rooms) -> None:
     def stop(study: str) -> dict[str, Any]:
         leading.stop(StudyId(study))
         return {"study": study, "state": StudyState.STOPPED}
-
-
-def _add_evidence(app: FastAPI, rooms: Rooms) -> None:
-    log = rooms.connector.database.evidence
-
-    @app.get("/evidence")
-    def entries(after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
-        found = log.entries(after=after, limit=min(max(limit, 1), 1000))
-        return [entry.as_record() for entry in found]
-
-    @app.get("/evidence/checkpoint")
-    def checkpoint() -> dict[str, Any]:
-        return {"checkpoint": log.checkpoint()}
 
 
 def _ask_catalog(connector: Connector, who: ParticipantId, title: str) -> dict[str, Any]:

@@ -17,14 +17,20 @@ from consilium.dataspace.wire.serving import Serving
 from consilium.federation.registry import Recipes
 from consilium.gate.gate import Gate
 from consilium.kernel.clock import Clock, SystemClock
+from consilium.kernel.identifiers import ParticipantId
+from consilium.ledger.cosignatures import Cosignatures
 from consilium.ledger.database import Database, open_database
+from consilium.ledger.exports import Exporter
 from consilium.ledger.files import BlobStore
 from consilium.ledger.keys import SigningKey
 from consilium.ledger.lifetime import own_home, stop_on_signals
+from consilium.ledger.tiles import LogTiles
+from consilium.ledger.witnessing import LogMemory, Witness
 from consilium.node.app import Rooms, make_app
 from consilium.node.desk import DeskServer
 from consilium.node.directory import HubDirectory
 from consilium.node.engine import NodeEngine
+from consilium.node.evidence import EvidenceDesk
 from consilium.node.hub_client import Caller, HubClient
 from consilium.node.leading import Leading, Office
 from consilium.node.link import HubLink, make_transport
@@ -33,8 +39,19 @@ from consilium.node.registration import Registrar
 from consilium.node.renewal import Renewal
 from consilium.node.settings import NodeSettings, load_node_settings
 from consilium.node.tasks import Tasks
+from consilium.node.witnessing import Witnessing, witness_routes
 
 LOG = logging.getLogger("consilium.node")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proofs:
+    """The log's tiles, the cosignatures it has, and this node as witness of others."""
+
+    tiles: LogTiles
+    cosignatures: Cosignatures
+    witness: Witness
+    witnessing: Witnessing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +133,7 @@ def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDir
     """Make this hospital's connector; its own door answers what it asks of itself."""
 
     def answer_here(request: WireRequest) -> WireReply:
-        return answer(connector, request)
+        return answer(connector, request, also=witness_routes(_make_witness(ground, directory)))
 
     transport, client = make_transport(ground.caller, trust=ground.keys.trust(), answer=answer_here)
     directory = HubDirectory(
@@ -166,9 +183,12 @@ def _build(
     desk = DeskServer(desk_path, gate)
     desk.serve()
     stack.callback(desk.close)
-    link = _make_link(ground, connector, engine)
+    proofs = _make_proofs(ground, connector, directory)
+    link = _make_link(ground, connector, engine, proofs)
     link.start()
     stack.callback(link.stop)
+    proofs.witnessing.start()
+    stack.callback(proofs.witnessing.stop)
     engine.start()
     stack.callback(engine.child.stop)
     office = Office(
@@ -199,10 +219,56 @@ def _build(
         registrar=registrar,
         leading=Leading(office),
         tasks=Tasks(),
+        evidence=_make_desk(ground, proofs),
     )
 
 
-def _make_link(ground: Ground, connector: Connector, engine: NodeEngine) -> HubLink:
+def _make_witness(ground: Ground, directory: HubDirectory) -> Witness:
+    return Witness(
+        ground.database,
+        me=ground.membership.participant,
+        key=ground.key,
+        key_of=lambda origin: directory.key_of(ParticipantId(origin)),
+        memory=LogMemory(),
+        clock=ground.clock,
+    )
+
+
+def _make_proofs(ground: Ground, connector: Connector, directory: HubDirectory) -> Proofs:
+    tiles = LogTiles(ground.database.evidence, ground.home / "log")
+    cosignatures = Cosignatures(ground.database, tiles, clock=ground.clock)
+    witness = _make_witness(ground, directory)
+    witnessing = Witnessing(
+        connector.client,
+        ground.hub,
+        hub_id=ground.membership.hub_participant,
+        cosignatures=cosignatures,
+        witness=witness,
+        peers=lambda: [
+            entry.identity.participant for entry in directory.list_entries() if entry.admitted
+        ],
+    )
+    return Proofs(tiles=tiles, cosignatures=cosignatures, witness=witness, witnessing=witnessing)
+
+
+def _make_desk(ground: Ground, proofs: Proofs) -> EvidenceDesk:
+    exporter = Exporter(
+        ground.database,
+        proofs.tiles,
+        proofs.cosignatures,
+        key=ground.key.public,
+        clock=ground.clock,
+    )
+    return EvidenceDesk(
+        database=ground.database,
+        tiles=proofs.tiles,
+        exporter=exporter,
+        folder=ground.home / "exports",
+        refresh=proofs.witnessing.try_hub,
+    )
+
+
+def _make_link(ground: Ground, connector: Connector, engine: NodeEngine, proofs: Proofs) -> HubLink:
     renewal = Renewal(
         ground.membership,
         ground.keys,
@@ -213,9 +279,9 @@ def _make_link(ground: Ground, connector: Connector, engine: NodeEngine) -> HubL
     return HubLink(
         ground.caller,
         trust=ground.keys.trust(),
-        answer=lambda request: answer(connector, request),
+        answer=lambda request: answer(connector, request, also=witness_routes(proofs.witness)),
         renewal=renewal,
         checkpoint=ground.database.evidence.checkpoint,
-        hub=ground.hub,
+        show=proofs.witnessing.show_hub,
         clock=ground.clock,
     )
