@@ -26,7 +26,7 @@ def verify(
     ] = None,
     home: Home = HERE,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="File with a checkpoint that somebody else holds.")
+        list[Path] | None, typer.Option(help="File with a checkpoint that somebody else holds.")
     ] = None,
     key: Annotated[
         str | None, typer.Option(help="Fingerprint of the key that must have signed the export.")
@@ -39,7 +39,7 @@ def verify(
     """Prove offline that no entry was changed, removed, moved or cut off."""
     verdict: Verdict | ExportVerdict
     if file is None:
-        verdict = verify_home(home, checkpoint=_read(checkpoint))
+        verdict = verify_home(home, checkpoint=[_read(each) for each in checkpoint or ()])
         good = f"{verdict.entries} entries, {verdict.checkpoints} checkpoints · {verdict.root}"
     else:
         verdict = verify_export(file, key=key, witnesses=witness or ())
@@ -142,8 +142,8 @@ def _describe(verdict: ExportVerdict) -> str:
     return "\n".join(lines)
 
 
-def _read(path: Path | None) -> str | None:
+def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8") if path else None
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError("cli.no_checkpoint", file=str(path)) from error

@@ -29,12 +29,14 @@ from consilium.kernel.clock import write_time
 from consilium.kernel.errors import ConsiliumError, InputError, IntegrityError, NotFoundError
 from consilium.ledger.algorithms import check_signature, get_hash
 from consilium.ledger.cosigning import Cosignature, verify_cosignature
-from consilium.ledger.exports import CHECKPOINT, ENTRIES, FORMAT, MANIFEST, README
 from consilium.ledger.keys import PublicKey
 from consilium.ledger.notes import Checkpoint, verify_checkpoint
 from consilium.ledger.proofs import prove_inclusion, verify_inclusion
 from consilium.ledger.tiles import WIDTH, fold, split_tile, tile_path
 
+FORMAT = "consilium-evidence-1"
+README, MANIFEST, CHECKPOINT, ENTRIES = "README.md", "manifest.json", "checkpoint", "entries.jsonl"
+"""The files of an export beside its tiles; see `consilium.ledger.exports`."""
 LARGEST = 1 << 34
 """Bytes of all files of an export together, unpacked."""
 _SMALL = 1 << 22

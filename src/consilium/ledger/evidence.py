@@ -9,12 +9,12 @@ checkpoints that peers hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Column, Connection, func, insert, select, update
 
 from consilium.kernel.canonical import Digest, Json, canonical_bytes, read_json
 from consilium.kernel.clock import Clock, write_time
@@ -326,23 +326,23 @@ class EvidenceLog:
         with self._turns.read() as connection:
             return [_entry(*row, tree=self.tree) for row in connection.execute(query)]
 
-    def leaves(self, *, after: int, to: int) -> Iterator[bytes]:
+    def leaves(self, *, after: int, to: int) -> Generator[bytes]:
         """Give the leaf hashes behind one place up to another, in order."""
-        query = select(EVIDENCE.c.leaf_hash).where(EVIDENCE.c.seq > after, EVIDENCE.c.seq <= to)
-        with self._turns.read() as connection:
-            found = connection.execution_options(yield_per=_PAGE).execute(
-                query.order_by(EVIDENCE.c.seq)
-            )
-            yield from found.scalars()
+        return self._stream(EVIDENCE.c.leaf_hash, after, to)
 
-    def bodies(self, *, after: int, to: int) -> Iterator[bytes]:
+    def bodies(self, *, after: int, to: int) -> Generator[bytes]:
         """Give the entries behind one place up to another, in order, as they are proved."""
-        query = select(EVIDENCE.c.body).where(EVIDENCE.c.seq > after, EVIDENCE.c.seq <= to)
+        return self._stream(EVIDENCE.c.body, after, to)
+
+    def _stream(self, column: Column[Any], after: int, to: int) -> Generator[bytes]:
+        query = select(column).where(EVIDENCE.c.seq > after, EVIDENCE.c.seq <= to)
         with self._turns.read() as connection:
-            found = connection.execution_options(yield_per=_PAGE).execute(
-                query.order_by(EVIDENCE.c.seq)
-            )
-            yield from found.scalars()
+            pages = connection.execution_options(yield_per=_PAGE)
+            found = pages.execute(query.order_by(EVIDENCE.c.seq))
+            try:
+                yield from found.scalars()
+            finally:
+                found.close()
 
     def checkpoint(self) -> str:
         """Hand out the signed note over all entries, and remember that we did.

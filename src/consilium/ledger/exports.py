@@ -27,19 +27,26 @@ from pathlib import Path
 
 from consilium.kernel.canonical import Digest, Json, canonical_bytes
 from consilium.kernel.clock import Clock, write_time
-from consilium.kernel.errors import InputError, NotFoundError
+from consilium.kernel.errors import InputError, IntegrityError, NotFoundError
 from consilium.ledger.algorithms import ED25519
+from consilium.ledger.auditing import (
+    CHECKPOINT,
+    ENTRIES,
+    FORMAT,
+    MANIFEST,
+    README,
+    ExportVerdict,
+    verify_export,
+)
 from consilium.ledger.cosignatures import Cosignatures, CosignedCheckpoint
 from consilium.ledger.database import Database
 from consilium.ledger.evidence import EvidenceLog
-from consilium.ledger.files import digest_file, replace_file
+from consilium.ledger.files import digest_file, disk_refusals, replace_file
 from consilium.ledger.keys import PublicKey
 from consilium.ledger.notes import Checkpoint, read_checkpoint
-from consilium.ledger.proofs import Proof
+from consilium.ledger.proofs import Proof, verify_inclusion
 from consilium.ledger.tiles import LogTiles
 
-FORMAT = "consilium-evidence-1"
-README, MANIFEST, CHECKPOINT, ENTRIES = "README.md", "manifest.json", "checkpoint", "entries.jsonl"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -166,17 +173,21 @@ class Exporter:
         ------
         InputError
             `ledger.no_proof` if there is no such entry.
+        IntegrityError
+            `ledger.proof_fails` if the entry is not the one that was signed.
         """
         size = self._tiles.checkpoint().size
         if not 0 < seq <= size:
             raise InputError("ledger.no_proof", seq=seq, size=size)
-        cosigned = self._cosignatures.best(least=seq)
-        (body,) = self._log.bodies(after=seq - 1, to=seq)
-        proof = self._tiles.inclusion(seq, cosigned.size)
-        return EntryProof(seq=seq, body=body, proof=proof, checkpoint=cosigned)
+        try:
+            return self._prove(seq)
+        except IntegrityError:  # of the entry, or only of a tile that is derived from it
+            self._tiles.rebuild()
+            self._tiles.checkpoint()
+            return self._prove(seq)
 
     def write(self, selection: Selection, path: Path) -> Export:
-        """Write an export to a file, in the place of an older one.
+        """Write an export to a file, in the place of an older one, and check it.
 
         Raises
         ------
@@ -184,15 +195,44 @@ class Exporter:
             `ledger.no_proof` if the range is beyond the log.
         NotFoundError
             `ledger.nothing_to_export`.
+        IntegrityError
+            `ledger.proof_fails` if an entry is not the one that was signed.
         StateError
             `ledger.disk_full`, `ledger.cannot_write`.
         """
+        made = self._write(selection, path)
+        if not self._check(path).verified:
+            self._tiles.rebuild()
+            made, verdict = self._write(selection, path), self._check(path)
+            if verdict.reason_code is not None:
+                raise IntegrityError(verdict.reason_code, **dict(verdict.facts))
+        return made
+
+    def _check(self, path: Path) -> ExportVerdict:
+        return verify_export(path, key=self._key.fingerprint)
+
+    def _prove(self, seq: int) -> EntryProof:
+        cosigned = self._cosignatures.best(least=seq)
+        (body,) = self._log.bodies(after=seq - 1, to=seq)
+        proof = self._tiles.inclusion(seq, cosigned.size)
+        note = read_checkpoint(cosigned.note)
+        verify_inclusion(
+            note.tree.leaf(body),
+            seq - 1,
+            note.size,
+            proof=proof,
+            root=note.root,
+            tree=note.tree,
+        )
+        return EntryProof(seq=seq, body=body, proof=proof, checkpoint=cosigned)
+
+    def _write(self, selection: Selection, path: Path) -> Export:
         present = self._tiles.checkpoint()
         selection, places = self._choose(selection, present.size)
         cosigned = self._cosignatures.best(least=places[-1])
         note = read_checkpoint(cosigned.note)
         replace_file(path, b"")
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with disk_refusals(path), zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             manifest = self._manifest(selection, note, cosigned, count=len(places))
             _put(archive, README, _readme().encode("utf-8"))
             _put(archive, MANIFEST, canonical_bytes(manifest))

@@ -60,15 +60,23 @@ def replace_file(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.chmod(mode)
-        temporary.replace(path)
-    except OSError as error:
-        raise _refusal(path, error) from error
+        with disk_refusals(path):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temporary.write_bytes(data)
+            temporary.chmod(mode)
+            temporary.replace(path)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_refusals(path: Path) -> Iterator[None]:
+    """Turn the system's refusal to write a file into ours."""
+    try:
+        yield
+    except OSError as error:
+        raise _refusal(path, error) from error
 
 
 def digest_file(path: Path) -> Digest:

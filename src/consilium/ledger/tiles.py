@@ -18,6 +18,7 @@ import shutil
 import struct
 import threading
 from collections.abc import Iterable
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
@@ -106,7 +107,8 @@ class LogTiles:
                 self._load()
             try:
                 for _ in range(2):
-                    self._add(self._log.leaves(after=self._size, to=to.size))
+                    with closing(self._log.leaves(after=self._size, to=to.size)) as leaves:
+                        self._add(leaves)
                     if self._size >= to.size and self._root(to.size) == to.root:
                         self._write_open(to)
                         return
@@ -115,6 +117,12 @@ class LogTiles:
                 self._loaded, self._size, self._full, self._open = False, 0, [], []
                 raise
         raise IntegrityError("ledger.head_damaged")
+
+    def rebuild(self) -> None:
+        """Throw all tiles away, since a proof from them failed; `checkpoint` makes them again."""
+        with self._lock:
+            self._loaded = True
+            self._forget()
 
     def inclusion(self, seq: int, size: int) -> Proof:
         """Prove that the entry `seq` (from 1) stands in the log of `size`; `grow` comes first."""
@@ -232,7 +240,7 @@ class LogTiles:
                 self._full.append(full)
                 self._open.append(split_tile(path.read_bytes()) if rest else [])
             self._size = size
-        except (OSError, ValueError, IntegrityError, NotFoundError):
+        except (OSError, ValueError, InputError, IntegrityError, NotFoundError):
             self._forget()
 
     def _forget(self) -> None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring
@@ -105,7 +105,9 @@ class Verdict:
         }
 
 
-def verify_log(url: str | Path, *, key: PublicKey, checkpoint: str | None = None) -> Verdict:
+def verify_log(
+    url: str | Path, *, key: PublicKey, checkpoint: str | Sequence[str] | None = None
+) -> Verdict:
     """Check every entry of a log and every signature over it.
 
     Parameters
@@ -114,10 +116,11 @@ def verify_log(url: str | Path, *, key: PublicKey, checkpoint: str | None = None
         Database URL, or the path of a SQLite file (a copy will do).
     key : PublicKey
         The log's owner.
-    checkpoint : str or None
-        A note of this log that somebody else holds, such as the one that the
-        hub received last. Only with it can a cut tail be told from a log that
-        never was longer.
+    checkpoint : str, sequence of str or None
+        Notes of this log that somebody else holds, such as those that the hub
+        received. Only with them can a cut tail be told from a log that never
+        was longer, and a rewrite by the log's own owner be found; the more of
+        them there are, the closer it is narrowed down.
 
     Returns
     -------
@@ -131,7 +134,8 @@ def verify_log(url: str | Path, *, key: PublicKey, checkpoint: str | None = None
     NotFoundError
         `ledger.no_log` if there is no such database, or no log in it.
     """
-    given = None if checkpoint is None else read_checkpoint(checkpoint)
+    texts = [checkpoint] if isinstance(checkpoint, str) else list(checkpoint or ())
+    given = [read_checkpoint(text) for text in texts]
     verdict = _verify_once(str(url), key=key, given=given)
     if verdict.verified:
         return verdict
@@ -139,7 +143,7 @@ def verify_log(url: str | Path, *, key: PublicKey, checkpoint: str | None = None
     return _verify_once(str(url), key=key, given=given)
 
 
-def _verify_once(url: str, *, key: PublicKey, given: Checkpoint | None) -> Verdict:
+def _verify_once(url: str, *, key: PublicKey, given: list[Checkpoint]) -> Verdict:
     entries = 0
     try:
         with _open(url) as query:
@@ -155,19 +159,19 @@ def _verify_once(url: str, *, key: PublicKey, given: Checkpoint | None) -> Verdi
         )
 
 
-def _judge(query: Query, *, key: PublicKey, given: Checkpoint | None) -> Verdict:
+def _judge(query: Query, *, key: PublicKey, given: list[Checkpoint]) -> Verdict:
     """Go through the log once; IntegrityError for the first thing that is wrong."""
     heads = _fetch(query, _HEADS)
     notes = [*((size, note) for size, _, note in heads), *_fetch(query, _NOTES)]
-    if given is not None:
-        notes.append((given.size, given.text))
+    notes += [(note.size, note.text) for note in given]
     tree = _tree_of(heads)
     with query(_ENTRIES) as rows:
         frontier, roots = _walk(rows, stops={size for size, _ in notes}, tree=tree)
     if len(heads) != 1:
         raise IntegrityError("ledger.head_damaged")
     signed = [_read_note(size, text, key) for size, text in notes]
-    _compare(signed, roots, entries=frontier.size, given=given)
+    held = signed[len(signed) - len(given) :]
+    _compare(signed, roots, entries=frontier.size, held=held)
     if frontier.size > signed[0].size:
         raise IntegrityError("ledger.entry_added", seq=signed[0].size + 1)
     if heads[0][1] != frontier.as_bytes():
@@ -266,17 +270,22 @@ def _compare(
     roots: Mapping[int, bytes],
     *,
     entries: int,
-    given: Checkpoint | None,
+    held: list[Checkpoint],
 ) -> None:
-    """Hold the tree against the notes, whose signatures are right; the log's own end is first."""
+    """Hold the tree against the notes, whose signatures are right; the log's own end is first.
+
+    `held` are those that others gave. If only they do not fit, the owner has
+    rewritten the log and signed it anew, and only they can narrow it down.
+    """
     for note in notes:
         if note.origin != notes[0].origin:
             raise IntegrityError("ledger.other_log", origin=note.origin, found=notes[0].origin)
     bad = [note for note in notes if note.size <= entries and roots[note.size] != note.root]
-    if bad == [given]:
-        raise IntegrityError("ledger.log_forked", seq=1, last=bad[0].size)
+    last = min((note.size for note in bad), default=0)
+    if bad and all(any(note is each for each in held) for note in bad):
+        fits = max((note.size for note in held if note.size < last), default=0)
+        raise IntegrityError("ledger.log_forked", seq=fits + 1, last=last)
     if bad:
-        last = min(note.size for note in bad)
         fits = max((note.size for note in notes if note.size < last), default=0)
         raise IntegrityError("ledger.entries_rewritten", seq=fits + 1, last=last)
     longest = max(note.size for note in notes)
