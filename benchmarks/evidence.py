@@ -30,6 +30,7 @@ from consilium.kernel.clock import SystemClock
 from consilium.ledger.database import Database, open_database
 from consilium.ledger.keys import SigningKey
 from consilium.ledger.merkle import leaf_hash
+from consilium.ledger.notes import Checkpoint
 from consilium.ledger.proofs import verify_inclusion
 from consilium.ledger.tiles import LogTiles
 from consilium.ledger.verification import verify_log
@@ -37,6 +38,7 @@ from consilium.ledger.verification import verify_log
 ORIGIN = "did:web:space:tiantan"
 WRITERS = (1, 16, 64)
 _CLOCK = SystemClock()
+_BATCH = 1000
 _FACTS = {"round": 1, "agreement": "urn:uuid:1", "model": "sha256:" + "a" * 64}
 
 
@@ -91,14 +93,14 @@ def measure_writing(url: str, *, writers: int, entries: int) -> dict[str, float]
     }
 
 
-def measure_log(folder: Path, *, entries: int, batch: int = 1000) -> dict[str, float]:
+def measure_log(folder: Path, *, entries: int, proving_s: float = 1.0) -> dict[str, float]:
     """Fill a log; time its checkpoint, its verification, its tiles and its proofs."""
     key, path = SigningKey.generate(), folder / "long.db"
     database = open_database(f"sqlite:///{path}", key=key, clock=_CLOCK, origin=ORIGIN)
     begun = time.perf_counter()
-    for start in range(0, entries, batch):
+    for start in range(0, entries, _BATCH):
         with database.write() as tx:
-            for step in range(start, min(start + batch, entries)):
+            for step in range(start, min(start + _BATCH, entries)):
                 tx.record("round.closed", f"urn:study:{step}", _FACTS)
         database.evidence.checkpoint()
     found = {"filled_entries_per_s": entries / (time.perf_counter() - begun)}
@@ -113,7 +115,7 @@ def measure_log(folder: Path, *, entries: int, batch: int = 1000) -> dict[str, f
         tx.record("round.closed", "urn:study:one-more", _FACTS)
     with _timed(found, "tiles_after_one_more_s"):
         note = tiles.checkpoint()
-    found["proofs_per_s"] = _measure_proofs(database, tiles, note.size, note.root)
+    found["proofs_per_s"] = _measure_proofs(database, tiles, note, seconds=proving_s)
     database.close()
     with _timed(found, "verified_s"):
         verdict = verify_log(path, key=key.public, checkpoint=held)
@@ -122,10 +124,12 @@ def measure_log(folder: Path, *, entries: int, batch: int = 1000) -> dict[str, f
     return {"entries": float(verdict.entries)} | found
 
 
-def _measure_proofs(database: Database, tiles: LogTiles, size: int, root: bytes) -> float:
-    """Make proofs of entries at random, a second long; then check some of them."""
-    chance, made = random.Random(7), 0
-    ends = time.perf_counter() + 1.0
+def _measure_proofs(
+    database: Database, tiles: LogTiles, note: Checkpoint, *, seconds: float
+) -> float:
+    """Make proofs of entries at random for a while; then check some of them."""
+    chance, made, size = random.Random(7), 0, note.size
+    ends = time.perf_counter() + seconds
     while time.perf_counter() < ends:
         tiles.inclusion(chance.randint(1, size), size)
         made += 1
@@ -133,8 +137,8 @@ def _measure_proofs(database: Database, tiles: LogTiles, size: int, root: bytes)
         seq = chance.randint(1, size)
         (body,) = database.evidence.bodies(after=seq - 1, to=seq)
         proof = tiles.inclusion(seq, size)
-        verify_inclusion(leaf_hash(body), seq - 1, size, proof=proof, root=root)
-    return float(made)
+        verify_inclusion(leaf_hash(body), seq - 1, size, proof=proof, root=note.root)
+    return made / seconds
 
 
 @contextmanager

@@ -39,6 +39,9 @@ COLUMNS = "seq, time, kind, subject, body, leaf_hash"
 NOTE_EVERY = 16
 _CLOCK = SystemClock()
 
+Change = Callable[["Bench", sqlite3.Connection], int]
+"""Tampers with a log; returns the first entry that it touched, 0 for a signature only."""
+
 
 @dataclass(slots=True)
 class Tally:
@@ -92,10 +95,9 @@ class Bench:
         exporter = Exporter(database, tiles, cosignatures, key=self.key.public, clock=_CLOCK)
         exporter.write(Selection(), self.export)
 
-    def try_log(self, tally: Tally) -> None:
+    def try_log(self, tally: Tally, change: Change) -> None:
         """Change the log in one way and verify it."""
         shutil.copyfile(self.whole, self.path)
-        change = self.random.choice(LOG_CHANGES)
         with closing(sqlite3.connect(self.path)) as connection:
             first = change(self, connection)
             connection.commit()
@@ -305,7 +307,6 @@ def _rewrite_some(bench: Bench, connection: sqlite3.Connection) -> int:
     return min(places)
 
 
-Change = Callable[[Bench, sqlite3.Connection], int]
 OWNERS: tuple[Change, ...] = (rewrite_some_as_owner, cut_tail_as_owner, cut_one_out_as_owner)
 LOG_CHANGES: tuple[Change, ...] = (
     flip_body,
@@ -322,7 +323,6 @@ LOG_CHANGES: tuple[Change, ...] = (
     forge_note,
     damage_edge,
 )
-"""Each returns the first entry that it touched; 0 if it touched a signature only."""
 
 
 def try_mutations(folder: Path, *, count: int, entries: int = 100, seed: int = 7) -> Tally:
@@ -332,5 +332,5 @@ def try_mutations(folder: Path, *, count: int, entries: int = 100, seed: int = 7
         if number % 10 == 9:
             bench.try_export(tally)
         else:
-            bench.try_log(tally)
+            bench.try_log(tally, bench.random.choice(LOG_CHANGES))
     return tally

@@ -101,7 +101,7 @@ def prove(
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Option(help="The file to write.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("evidence.zip"),
     home: Home = HERE,
     first: Annotated[int | None, typer.Option("--from", min=1, help="First entry.")] = None,
     last: Annotated[int | None, typer.Option("--to", min=1, help="Last entry.")] = None,

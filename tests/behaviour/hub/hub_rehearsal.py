@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -33,6 +34,7 @@ from consilium.hub.signer import FOLDER
 from consilium.hub.signer_socket import AdminClient, SignClient
 from consilium.hub.upkeep import Upkeep
 from consilium.hub.witness import HubMemory, log_router, witness_router
+from consilium.kernel.canonical import canonical_bytes
 from consilium.kernel.clock import SystemClock
 from consilium.kernel.errors import PeerError
 from consilium.kernel.identifiers import ParticipantId
@@ -41,16 +43,17 @@ from consilium.ledger.cosignatures import Cosignatures
 from consilium.ledger.database import Database, open_database
 from consilium.ledger.keys import SigningKey
 from consilium.ledger.tiles import LogTiles
-from consilium.ledger.witnessing import LogMemory, Witness
+from consilium.ledger.witnessing import LogMemory, Shown, Witness
 from consilium.node.directory import HubDirectory
 from consilium.node.hub_client import Caller, HubClient
 from consilium.node.join import join_hub
 from consilium.node.link import HubLink, LinkSettings, make_transport
 from consilium.node.membership import KEYS, KeyFolder, Membership, load_membership
 from consilium.node.renewal import Renewal
-from consilium.node.witnessing import Witnessing
+from consilium.node.witnessing import BASE, PATH, Witnessing
 
 CLOCK = SystemClock()
+WITNESS_PATH = BASE + PATH
 
 
 def free_port() -> int:
@@ -294,6 +297,9 @@ class Node:
             seen=self._guard,
         )
         body = f'{{"asked":"{who}","path":"{request.path}"}}'.encode()
+        if request.path == WITNESS_PATH:
+            shown = Shown.from_document(json.loads(request.body))
+            body = canonical_bytes(self.witness.take(who, shown).as_document())
         token = make_answer(self.key, issuer=self.me, request=request.token, status=200, body=body)
         return WireReply(status=200, body=body, token=token)
 

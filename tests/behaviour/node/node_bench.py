@@ -134,6 +134,7 @@ class NodeBench:
             workshop=self.workshop,
             recipes=RECIPES.digests,
         )
+        self.desk = self._desk()
         rooms: dict[str, Any] = {
             "membership": Membership(
                 space="example.org",
@@ -149,7 +150,7 @@ class NodeBench:
             "registrar": self.registrar,
             "leading": space.leading(space.office(hospital)),
             "tasks": Tasks(),
-            "evidence": self._desk(),
+            "evidence": self.desk,
         }
         self._serving = Serving(make_app(Rooms(**rooms)), home / "run" / "api.sock")
         self._serving.start()
