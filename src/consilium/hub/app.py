@@ -17,10 +17,13 @@ from consilium.hub.members import Members
 from consilium.hub.relay import Relay, relay_router
 from consilium.hub.settings import HubSettings
 from consilium.hub.studies import StudyCounter, studies_router
-from consilium.hub.witness import Witness, witness_router
+from consilium.hub.witness import last_witnessed, log_router, witness_router
 from consilium.kernel.identifiers import ParticipantId
 from consilium.kernel.version import __version__
+from consilium.ledger.cosignatures import Cosignatures
 from consilium.ledger.database import Database
+from consilium.ledger.tiles import LogTiles
+from consilium.ledger.witnessing import Witness
 
 LARGEST_SUBMISSION = 1 << 30
 """Bytes of a study with its starting model."""
@@ -37,6 +40,9 @@ class Counters:
     relay: Relay
     witness: Witness
     studies: StudyCounter
+    database: Database
+    tiles: LogTiles
+    cosignatures: Cosignatures
 
 
 def make_app(counters: Counters) -> FastAPI:
@@ -54,7 +60,12 @@ def make_app(counters: Counters) -> FastAPI:
             is_member=counters.members.is_admitted,
         )
     )
-    app.include_router(witness_router(counters.witness, sender=sender))
+    app.include_router(witness_router(counters.witness, counters.database, sender=sender))
+    app.include_router(
+        log_router(
+            counters.tiles, counters.cosignatures, key_of=counters.members.key_of, sender=sender
+        )
+    )
     app.include_router(studies_router(counters.studies, sender=sender))
     body = limits.body_bytes
     app.add_middleware(
@@ -112,7 +123,7 @@ def make_office(
 
     @app.get("/witness/{member}")
     def witnessed(member: str) -> dict[str, Any]:
-        return counters.witness.last(ParticipantId(member))
+        return last_witnessed(database, ParticipantId(member))
 
     @app.get("/status")
     def status() -> dict[str, Any]:

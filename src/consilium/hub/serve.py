@@ -25,14 +25,17 @@ from consilium.hub.signer import FOLDER as SIGNER
 from consilium.hub.signer_socket import SignClient
 from consilium.hub.studies import StudyCounter
 from consilium.hub.upkeep import KEYS, NAMES, ROOT_FILE, Upkeep
-from consilium.hub.witness import Witness
+from consilium.hub.witness import HubMemory
 from consilium.kernel.clock import Clock, SystemClock
 from consilium.kernel.errors import PeerError
-from consilium.kernel.identifiers import participant_id
+from consilium.kernel.identifiers import ParticipantId, participant_id
 from consilium.ledger.certificates import read_certificate
+from consilium.ledger.cosignatures import Cosignatures
 from consilium.ledger.database import Database, open_database
 from consilium.ledger.keys import SigningKey
 from consilium.ledger.lifetime import own_home, stop_on_signals
+from consilium.ledger.tiles import LogTiles
+from consilium.ledger.witnessing import Witness
 
 LOG = logging.getLogger("consilium.hub")
 _SIGNER_S = 20.0
@@ -138,6 +141,7 @@ def _make_counters(
     coordinator = Coordinator(
         database, engine.port, home / "studies", clock=clock, engine_life=engine.life
     )
+    tiles = LogTiles(database.evidence, home / "log")
     return Counters(
         settings=settings,
         door=Door(
@@ -149,10 +153,20 @@ def _make_counters(
         joining=joining,
         members=members,
         relay=Relay(settings.relay),
-        witness=Witness(database, key_of=members.key_of, clock=clock),
+        witness=Witness(
+            database,
+            me=settings.participant,
+            key=key,
+            key_of=lambda origin: members.key_of(ParticipantId(origin)),
+            memory=HubMemory(),
+            clock=clock,
+        ),
         studies=StudyCounter(
             database=database, coordinator=coordinator, directory=members, clock=clock
         ),
+        database=database,
+        tiles=tiles,
+        cosignatures=Cosignatures(database, tiles, clock=clock),
     )
 
 

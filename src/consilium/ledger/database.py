@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Executable
+from sqlalchemy.exc import SQLAlchemyError
 
 from consilium.kernel.canonical import Json
 from consilium.kernel.clock import Clock, write_time
-from consilium.kernel.errors import StateError
-from consilium.ledger.engines import WAIT_S, Engines, open_engines
+from consilium.kernel.errors import ConsiliumError, StateError
+from consilium.ledger.algorithms import SHA256, TreeHash
+from consilium.ledger.engines import WAIT_S, Engines, open_engines, refusals
 from consilium.ledger.evidence import EvidenceLog, Head, LogWriter, begin_log
 from consilium.ledger.keys import SigningKey
 from consilium.ledger.migration import migrate
 from consilium.ledger.notes import check_origin
 from consilium.ledger.refusals import Refusals
+from consilium.ledger.turns import Group, TurnQueue
 
 _OPENING = threading.Lock()
 
 
 def open_database(
-    url: str, *, key: SigningKey, clock: Clock, origin: str, wait_s: float = WAIT_S
+    url: str,
+    *,
+    key: SigningKey,
+    clock: Clock,
+    origin: str,
+    wait_s: float = WAIT_S,
+    tree: TreeHash = SHA256,
 ) -> Database:
     """Open a database, making it or bringing it to this release's schema first.
 
@@ -40,6 +49,8 @@ def open_database(
         database.
     wait_s : float
         How long a writer waits for its turn before it is refused.
+    tree : TreeHash
+        What the evidence log is hashed with; always the same for one database.
 
     Raises
     ------
@@ -47,7 +58,7 @@ def open_database(
         `ledger.bad_url`, `ledger.bad_origin`, `ledger.no_driver`.
     StateError
         `ledger.newer_schema`, `ledger.cannot_write`, `ledger.disk_full`,
-        `ledger.busy`, `ledger.no_connection`.
+        `ledger.busy`, `ledger.no_connection`, `ledger.other_hash`.
     IntegrityError
         `ledger.other_owner`, `ledger.head_damaged`, `ledger.database_damaged`.
     """
@@ -57,7 +68,7 @@ def open_database(
         try:
             with engines.begin_write() as connection:
                 migrate(connection)
-                head = begin_log(connection, key=key, origin=origin)
+                head = begin_log(connection, key=key, origin=origin, tree=tree)
         except BaseException:
             engines.close()
             raise
@@ -140,14 +151,14 @@ class Database:
         self, engines: Engines, *, key: SigningKey, clock: Clock, origin: str, head: Head
     ) -> None:
         self.origin = origin
-        self.evidence = EvidenceLog(self, clock=clock)
         self.refusals = Refusals(self)
+        self.evidence = EvidenceLog(self, clock=clock, tree=head.frontier.tree)
         self._engines = engines
         self._key = key
         self._clock = clock
         self._head = head
-        self._turn = threading.Lock()
-        self._holder: int | None = None
+        self._queue = TurnQueue()
+        self._group: Group | None = None
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -163,12 +174,19 @@ class Database:
         IntegrityError
             `ledger.head_damaged`, `ledger.other_owner`, `ledger.entries_lost`.
         """
-        with self._taken_turn(), self._engines.begin_write() as connection:
-            log = LogWriter(connection, key=self._key, origin=self.origin, trusted=self._head)
-            transaction = Transaction(connection, log, self._clock)
-            yield transaction
-            head = log.seal()
-        self._head = head
+        group = self._enter()
+        transaction = Transaction(group.connection, group.log, self._clock)
+        try:
+            with refusals(self._engines.place):
+                yield transaction
+                group.keep()
+        except BaseException as error:
+            group.take_back(error)
+            with suppress(ConsiliumError, SQLAlchemyError):  # those whose it is are told of it
+                self._leave(group)
+            raise
+        self._leave(group)
+        group.wait()
         for call in transaction.calls:
             call()
 
@@ -180,16 +198,47 @@ class Database:
         """Give all connections back to the system."""
         self._engines.close()
 
-    @contextmanager
-    def _taken_turn(self) -> Iterator[None]:
-        me = threading.get_ident()
-        if self._holder == me:
+    def _enter(self) -> Group:
+        """Take the turn and join the group that is open, or open one."""
+        if self._queue.is_mine():
             raise StateError("ledger.nested_write")
-        if not self._turn.acquire(timeout=self._engines.wait_s):
-            raise StateError("ledger.busy", place=self._engines.place, reason="turn")
-        self._holder = me
         try:
-            yield
+            if not self._queue.take(self._engines.wait_s):
+                raise StateError("ledger.busy", place=self._engines.place, reason="turn")
+            if self._group is None:
+                self._group = self._open_group()
+            self._group.enter()
+        except BaseException as error:
+            if self._queue.is_mine():
+                self._give_up(error)
+            raise
+        return self._group
+
+    def _open_group(self) -> Group:
+        return Group(self._engines, key=self._key, origin=self.origin, trusted=self._head)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Leave a turn that came to nothing; what others have written is theirs to keep."""
+        group = self._group
+        if group is None:
+            self._queue.pass_on()
+            return
+        group.take_back(error)
+        with suppress(ConsiliumError, SQLAlchemyError):
+            self._leave(group)
+
+    def _leave(self, group: Group) -> None:
+        """Hand turn and group to the next writer; if there is none, commit."""
+        if self._queue.is_wanted() and group.is_open():
+            self._queue.pass_on()
+        else:
+            self._end(group)
+
+    def _end(self, group: Group) -> None:
+        try:
+            if group.error is None:
+                group.commit()
+                self._head = group.head
         finally:
-            self._holder = None
-            self._turn.release()
+            self._group = None
+            self._queue.pass_on()

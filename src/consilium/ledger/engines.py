@@ -25,6 +25,8 @@ from consilium.kernel.errors import ConsiliumError, InputError, IntegrityError, 
 
 WAIT_S = 30
 """How long a writer waits for its turn before it is refused."""
+TAKEN_BACK = "consilium_taken_back"
+"""Set in the `info` of a writer's connection when a savepoint was rolled back on it."""
 _ADVISORY_LOCK = 0x434F4E53494C
 _READERS = 48
 _CONNECT_S = 10
@@ -175,6 +177,7 @@ def _open_sqlite(url: URL, wait_s: float) -> Engines:
     reader = create_engine(url, pool_size=8, max_overflow=_READERS, connect_args=wait)
     _set_up(writer, "BEGIN IMMEDIATE", "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON")
     _set_up(reader, "BEGIN", "PRAGMA query_only=ON")
+    _watch_savepoints(writer)
     engines = Engines(writer, reader, place, wait_s)
     try:
         with refusals(place):
@@ -205,6 +208,13 @@ def _use_wal(engine: Engine, wait_s: float) -> None:
                     "PRAGMA journal_mode=WAL", None, error, sqlite3.Error
                 ) from error
             time.sleep(0.02)
+
+
+def _watch_savepoints(engine: Engine) -> None:
+    def note(connection: Connection, _name: str, _context: object) -> None:
+        connection.info[TAKEN_BACK] = True
+
+    event.listen(engine, "rollback_savepoint", note)
 
 
 def _set_up(engine: Engine, begin: str, *pragmas: str) -> None:
@@ -239,4 +249,5 @@ def _open_postgres(url: URL, wait_s: float) -> Engines:
         )
     except ModuleNotFoundError as error:
         raise InputError("ledger.no_driver") from error
+    _watch_savepoints(writer)
     return Engines(writer, reader, place, wait_s)

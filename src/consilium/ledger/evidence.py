@@ -9,20 +9,35 @@ checkpoints that peers hold.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Column, Connection, func, insert, select, update
 
 from consilium.kernel.canonical import Digest, Json, canonical_bytes, read_json
 from consilium.kernel.clock import Clock, write_time
-from consilium.kernel.errors import ConsiliumError, InputError, IntegrityError
+from consilium.kernel.errors import ConsiliumError, InputError, IntegrityError, StateError
+from consilium.ledger.algorithms import SHA256, TreeHash
 from consilium.ledger.keys import SigningKey
-from consilium.ledger.merkle import Frontier, leaf_hash
+from consilium.ledger.merkle import Frontier
 from consilium.ledger.notes import Checkpoint, read_checkpoint, sign_checkpoint, verify_checkpoint
 from consilium.ledger.tables import EVIDENCE, EVIDENCE_CHECKPOINTS, EVIDENCE_HEAD
+
+INSERT = {
+    "sqlite": "INSERT INTO evidence (seq, time, kind, subject, body, leaf_hash)"
+    " VALUES (?, ?, ?, ?, ?, ?)",
+    "postgresql": "INSERT INTO evidence (seq, time, kind, subject, body, leaf_hash)"
+    " VALUES (%s, %s, %s, %s, %s, %s)",
+}
+COUNT = {
+    "sqlite": "SELECT count(*) FROM evidence WHERE seq > ?",
+    "postgresql": "SELECT count(*) FROM evidence WHERE seq > %s",
+}
+"""What each entry costs is written by hand: it is most of what a busy node writes."""
+
+_PAGE = 4096
 
 LONGEST_ENTRY = 65_535
 """Bytes of an entry; the limit of C2SP tlog-tiles. Log digests, never payloads."""
@@ -97,7 +112,8 @@ class LogWriter:
         self._start = get_head(connection)
         if self._start != trusted:
             check_head(connection, self._start, key=key, origin=origin)
-        self._frontier = self._start.frontier
+        self._frontier = self._marked = self._start.frontier
+        self._insert = INSERT[connection.dialect.name]
 
     def append(self, kind: str, subject: str, facts: Mapping[str, Json], *, time: str) -> int:
         """Write the next entry and return its place."""
@@ -109,11 +125,22 @@ class LogWriter:
         )
         if len(body) > LONGEST_ENTRY:
             raise InputError("ledger.entry_too_long", kind=kind, size=len(body))
-        leaf = leaf_hash(body)
-        row = {"seq": seq, "time": time, "kind": kind, "subject": subject}
-        self._connection.execute(insert(EVIDENCE), {**row, "body": body, "leaf_hash": leaf})
+        leaf = self._frontier.tree.leaf(body)
+        self._connection.exec_driver_sql(self._insert, (seq, time, kind, subject, body, leaf))
         self._frontier = self._frontier.append(leaf)
         return seq
+
+    def mark(self) -> None:
+        """Remember this moment of the log, for `rewind` and `check_mark`."""
+        self._marked = self._frontier
+
+    def rewind(self) -> None:
+        """Forget what was appended since the mark; a savepoint has taken the rows back."""
+        self._frontier = self._marked
+
+    def check_mark(self) -> None:
+        """Return if every row appended since the mark is there; raises as `seal` does."""
+        self._check_rows(self._marked)
 
     def seal(self) -> Head:
         """Sign the new end and write it; the last act before the commit.
@@ -124,40 +151,52 @@ class LogWriter:
             `ledger.entries_lost` if rows that were appended are not there, as
             after a rolled-back savepoint: then the commit must not happen.
         """
-        size = self._frontier.size
-        if size == self._start.frontier.size:
+        if self._frontier.size == self._start.frontier.size:
             return self._start
-        since = select(func.count()).where(EVIDENCE.c.seq > self._start.frontier.size)
-        if self._connection.execute(since).scalar_one() != size - self._start.frontier.size:
-            raise IntegrityError("ledger.entries_lost")
+        self._check_rows(self._start.frontier)
         head = sign_head(self._frontier, key=self._key, origin=self._origin)
         self._connection.execute(
             update(EVIDENCE_HEAD).where(EVIDENCE_HEAD.c.id == 1), _head_row(head)
         )
         return head
 
+    def _check_rows(self, since: Frontier) -> None:
+        added = self._frontier.size - since.size
+        if added:
+            query = COUNT[self._connection.dialect.name]
+            if self._connection.exec_driver_sql(query, (since.size,)).scalar_one() != added:
+                raise IntegrityError("ledger.entries_lost")
+
 
 def sign_head(frontier: Frontier, *, key: SigningKey, origin: str) -> Head:
     """Sign the end of the log."""
-    note = sign_checkpoint(key, origin, size=frontier.size, root=frontier.root())
+    note = sign_checkpoint(
+        key, origin, size=frontier.size, root=frontier.root(), tree=frontier.tree
+    )
     return Head(frontier, note.text)
 
 
-def begin_log(connection: Connection, *, key: SigningKey, origin: str) -> Head:
+def begin_log(
+    connection: Connection, *, key: SigningKey, origin: str, tree: TreeHash = SHA256
+) -> Head:
     """Make sure that the log has an end which this key signed under this name.
 
     Raises
     ------
     IntegrityError
         `ledger.head_damaged`, `ledger.other_owner`.
+    StateError
+        `ledger.other_hash` if the log was begun with another hash.
     """
     empty = connection.execute(select(EVIDENCE.c.seq).limit(1)).first() is None
     if empty and connection.execute(select(EVIDENCE_HEAD.c.id)).first() is None:
-        head = sign_head(Frontier(), key=key, origin=origin)
+        head = sign_head(Frontier(tree=tree), key=key, origin=origin)
         connection.execute(insert(EVIDENCE_HEAD), {"id": 1, **_head_row(head)})
         return head
     head = get_head(connection)
     check_head(connection, head, key=key, origin=origin)
+    if head.frontier.tree != tree:
+        raise StateError("ledger.other_hash", now=head.frontier.tree.name, wanted=tree.name)
     return head
 
 
@@ -173,9 +212,17 @@ def get_head(connection: Connection) -> Head:
     if row is None:
         raise IntegrityError("ledger.head_damaged")
     try:
-        return Head(Frontier.from_bytes(row.size, row.frontier), row.note)
+        return Head(Frontier.from_bytes(row.size, row.frontier, _tree_of(row.note)), row.note)
     except ValueError as error:
         raise IntegrityError("ledger.head_damaged") from error
+
+
+def _tree_of(note: str) -> TreeHash:
+    """Return what a note says the log is hashed with; `check_head` refuses one that is none."""
+    try:
+        return read_checkpoint(note).tree
+    except InputError:
+        return SHA256
 
 
 def check_head(connection: Connection, head: Head, *, key: SigningKey, origin: str) -> None:
@@ -228,9 +275,12 @@ class EvidenceLog:
         The database.
     clock : Clock
         Says when a checkpoint was handed out.
+    tree : TreeHash
+        What the log is hashed with.
     """
 
-    def __init__(self, turns: Turns, *, clock: Clock) -> None:
+    def __init__(self, turns: Turns, *, clock: Clock, tree: TreeHash = SHA256) -> None:
+        self.tree = tree
         self._turns = turns
         self._clock = clock
 
@@ -241,7 +291,7 @@ class EvidenceLog:
 
     def root(self) -> Digest:
         """Merkle tree hash over all entries, as `sha256:<hex>`."""
-        return Digest(f"sha256:{self._head().frontier.root().hex()}")
+        return Digest(f"{self.tree.name}:{self._head().frontier.root().hex()}")
 
     def entries(
         self,
@@ -274,7 +324,25 @@ class EvidenceLog:
         if subject is not None:
             query = query.where(EVIDENCE.c.subject == subject)
         with self._turns.read() as connection:
-            return [_entry(*row) for row in connection.execute(query)]
+            return [_entry(*row, tree=self.tree) for row in connection.execute(query)]
+
+    def leaves(self, *, after: int, to: int) -> Generator[bytes]:
+        """Give the leaf hashes behind one place up to another, in order."""
+        return self._stream(EVIDENCE.c.leaf_hash, after, to)
+
+    def bodies(self, *, after: int, to: int) -> Generator[bytes]:
+        """Give the entries behind one place up to another, in order, as they are proved."""
+        return self._stream(EVIDENCE.c.body, after, to)
+
+    def _stream(self, column: Column[Any], after: int, to: int) -> Generator[bytes]:
+        query = select(column).where(EVIDENCE.c.seq > after, EVIDENCE.c.seq <= to)
+        with self._turns.read() as connection:
+            pages = connection.execution_options(yield_per=_PAGE)
+            found = pages.execute(query.order_by(EVIDENCE.c.seq))
+            try:
+                yield from found.scalars()
+            finally:
+                found.close()
 
     def checkpoint(self) -> str:
         """Hand out the signed note over all entries, and remember that we did.
@@ -315,12 +383,12 @@ def _head_row(head: Head) -> dict[str, object]:
     return {"size": frontier.size, "frontier": frontier.as_bytes(), "note": head.note}
 
 
-def _entry(seq: int, body: bytes, leaf: bytes) -> EvidenceEntry:
+def _entry(seq: int, body: bytes, leaf: bytes, *, tree: TreeHash) -> EvidenceEntry:
     try:
         told: Any = read_json(body)
-        entry = EvidenceEntry(**told, leaf=Digest(f"sha256:{leaf.hex()}"))
+        entry = EvidenceEntry(**told, leaf=Digest(f"{tree.name}:{leaf.hex()}"))
     except (InputError, TypeError) as error:
         raise IntegrityError("ledger.entry_changed", seq=seq) from error
-    if entry.seq != seq or leaf_hash(body) != leaf:
+    if entry.seq != seq or tree.leaf(body) != leaf:
         raise IntegrityError("ledger.entry_changed", seq=seq)
     return entry

@@ -50,6 +50,35 @@ def write_new(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         os.link(temporary, path)
 
 
+def replace_file(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Write a file that can be derived again, and its folders: whole, but not waiting for the disk.
+
+    Raises
+    ------
+    StateError
+        `ledger.disk_full` or `ledger.cannot_write`.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with disk_refusals(path):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temporary.write_bytes(data)
+            temporary.chmod(mode)
+            temporary.replace(path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_refusals(path: Path) -> Iterator[None]:
+    """Turn the system's refusal to write a file into ours."""
+    try:
+        yield
+    except OSError as error:
+        raise _refusal(path, error) from error
+
+
 def digest_file(path: Path) -> Digest:
     """Fingerprint a file of any size as `sha256:<hex>`.
 

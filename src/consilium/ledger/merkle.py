@@ -6,21 +6,15 @@ that is set in the size. So adding a leaf and taking the root cost O(log n).
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-HASH_BYTES = 32
-EMPTY_ROOT = hashlib.sha256(b"").digest()
+from consilium.ledger.algorithms import HASH_BYTES, SHA256, TreeHash
 
-
-def leaf_hash(data: bytes) -> bytes:
-    """Hash an entry: SHA-256(0x00 || data)."""
-    return hashlib.sha256(b"\x00" + data).digest()
-
-
-def node_hash(left: bytes, right: bytes) -> bytes:
-    """Hash two subtrees: SHA-256(0x01 || left || right)."""
-    return hashlib.sha256(b"\x01" + left + right).digest()
+leaf_hash = SHA256.leaf
+"""Hash an entry of a log of the default kind: SHA-256(0x00 || data)."""
+node_hash = SHA256.node
+"""Hash two subtrees of a log of the default kind: SHA-256(0x01 || left || right)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +28,37 @@ class Frontier:
     hashes : tuple of bytes
         Roots of the complete subtrees that the size is the sum of, the
         greatest first: as many as `size` has bits set.
+    tree : TreeHash
+        What the tree is hashed with.
     """
 
     size: int = 0
     hashes: tuple[bytes, ...] = ()
+    tree: TreeHash = SHA256
 
     def append(self, leaf: bytes) -> Frontier:
         """Return the edge of the tree with one more leaf hash."""
-        hashes, size = list(self.hashes), self.size
-        while size & 1:
-            leaf = node_hash(hashes.pop(), leaf)
-            size >>= 1
-        return Frontier(self.size + 1, (*hashes, leaf))
+        return self.extend((leaf,))
+
+    def extend(self, leaves: Iterable[bytes]) -> Frontier:
+        """Return the edge of the tree with these leaf hashes added in order."""
+        hashes, size, digest = list(self.hashes), self.size, self.tree.digest
+        for leaf in leaves:
+            odd = size
+            while odd & 1:
+                leaf = digest(b"\x01" + hashes.pop() + leaf)
+                odd >>= 1
+            hashes.append(leaf)
+            size += 1
+        return Frontier(size, tuple(hashes), self.tree)
 
     def root(self) -> bytes:
         """Return the Merkle tree hash, 32 bytes."""
         if not self.hashes:
-            return EMPTY_ROOT
+            return self.tree.digest(b"")
         *rest, root = self.hashes
         for left in reversed(rest):
-            root = node_hash(left, root)
+            root = self.tree.node(left, root)
         return root
 
     def as_bytes(self) -> bytes:
@@ -61,7 +66,7 @@ class Frontier:
         return b"".join(self.hashes)
 
     @classmethod
-    def from_bytes(cls, size: int, data: bytes) -> Frontier:
+    def from_bytes(cls, size: int, data: bytes, tree: TreeHash = SHA256) -> Frontier:
         """Read what `as_bytes` wrote.
 
         Raises
@@ -72,4 +77,4 @@ class Frontier:
         if size < 0 or len(data) != size.bit_count() * HASH_BYTES:
             raise ValueError("the frontier does not fit the size")
         steps = range(0, len(data), HASH_BYTES)
-        return cls(size, tuple(data[step : step + HASH_BYTES] for step in steps))
+        return cls(size, tuple(data[step : step + HASH_BYTES] for step in steps), tree)

@@ -8,6 +8,9 @@ that knows it can hold, compare and cosign ours::
     <root, base64>
 
     — did:web:example:tiantan <key hash and signature, base64>
+
+A log that is not hashed with SHA-256 says so in an extension line after the
+root, so that the name is signed too.
 """
 
 from __future__ import annotations
@@ -19,13 +22,21 @@ import re
 from dataclasses import dataclass
 
 from consilium.kernel.errors import InputError, IntegrityError
+from consilium.ledger.algorithms import (
+    ED25519,
+    HASH_BYTES,
+    SHA256,
+    TreeHash,
+    check_signature,
+    get_hash,
+)
 from consilium.ledger.keys import PublicKey, SigningKey
-from consilium.ledger.merkle import HASH_BYTES
 
 _ED25519 = b"\x01"
 _KEY_HASH_BYTES = 4
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 _ORIGIN = re.compile(r"[^\s+]{1,200}")
+_ALGORITHMS = re.compile(r"consilium hash=([a-z0-9]{1,20}) signature=([a-z0-9]{1,20})")
 _LONGEST = 1 << 16
 
 
@@ -43,12 +54,15 @@ class Checkpoint:
         Merkle tree hash.
     text : str
         The whole signed note.
+    tree : TreeHash
+        What the log is hashed with.
     """
 
     origin: str
     size: int
     root: bytes
     text: str
+    tree: TreeHash = SHA256
 
 
 def check_origin(origin: str) -> str:
@@ -64,12 +78,21 @@ def check_origin(origin: str) -> str:
     return origin
 
 
-def sign_checkpoint(key: SigningKey, origin: str, *, size: int, root: bytes) -> Checkpoint:
+def sign_checkpoint(
+    key: SigningKey, origin: str, *, size: int, root: bytes, tree: TreeHash = SHA256
+) -> Checkpoint:
     """Sign a tree's size and root as a note."""
     body = f"{origin}\n{size}\n{base64.b64encode(root).decode('ascii')}\n"
-    blob = _key_hash(origin, key.public) + key.sign(body.encode("utf-8"))
-    line = f"\u2014 {origin} {base64.b64encode(blob).decode('ascii')}\n"
-    return Checkpoint(origin, size, root, f"{body}\n{line}")
+    if tree != SHA256:
+        body += f"consilium hash={tree.name} signature={ED25519}\n"
+    line = signature_line(origin, _ED25519, key.public, key.sign(body.encode("utf-8")))
+    return Checkpoint(origin, size, root, f"{body}\n{line}", tree)
+
+
+def signature_line(name: str, kind: bytes, key: PublicKey, signature: bytes) -> str:
+    """Write the line of a signed note that holds one signature."""
+    blob = base64.b64encode(key_hash(name, kind, key) + signature).decode("ascii")
+    return f"\u2014 {name} {blob}\n"
 
 
 def read_checkpoint(text: str) -> Checkpoint:
@@ -81,9 +104,10 @@ def read_checkpoint(text: str) -> Checkpoint:
     Raises
     ------
     InputError
-        `ledger.not_a_checkpoint`.
+        `ledger.not_a_checkpoint`; `ledger.unknown_algorithm` if it names a
+        hash or signature that we do not know.
     """
-    lines = _body(text).split("\n")
+    lines = note_body(text).split("\n")
     try:
         origin, size, root = lines[0], lines[1], base64.b64decode(lines[2], validate=True)
         plain = base64.b64encode(root).decode("ascii") == lines[2]
@@ -93,7 +117,7 @@ def read_checkpoint(text: str) -> Checkpoint:
         raise InputError("ledger.not_a_checkpoint")
     if len(root) != HASH_BYTES:
         raise InputError("ledger.not_a_checkpoint")
-    return Checkpoint(origin, int(size), root, text)
+    return Checkpoint(origin, int(size), root, text, _read_algorithms(lines[3:]))
 
 
 def verify_checkpoint(text: str, key: PublicKey) -> Checkpoint:
@@ -123,16 +147,48 @@ def verify_note(text: str, name: str, key: PublicKey) -> str:
     IntegrityError
         `ledger.bad_signature`.
     """
-    body = _body(text)
-    wanted = _key_hash(name, key)
-    for signer, blob in _signatures(text[len(body) + 1 :]):
+    body = note_body(text)
+    signature = find_signature(text, name, kind=_ED25519, key=key)
+    if signature is None:
+        raise IntegrityError("ledger.bad_signature", key=key.fingerprint)
+    key.verify(body.encode("utf-8"), signature)
+    return body
+
+
+def find_signature(text: str, name: str, *, kind: bytes, key: PublicKey) -> bytes | None:
+    """Return what a note bears of one signer, unchecked; None if it bears nothing of it.
+
+    `kind` is C2SP's byte for what is signed and how: 1 a note, 4 a cosignature.
+
+    Raises
+    ------
+    InputError
+        `ledger.not_a_checkpoint`.
+    """
+    wanted = key_hash(name, kind, key)
+    for signer, blob in _signatures(text[len(note_body(text)) + 1 :]):
         if signer == name and blob[:_KEY_HASH_BYTES] == wanted:
-            key.verify(body.encode("utf-8"), blob[_KEY_HASH_BYTES:])
-            return body
-    raise IntegrityError("ledger.bad_signature", key=key.fingerprint)
+            return blob[_KEY_HASH_BYTES:]
+    return None
 
 
-def _body(text: str) -> str:
+def list_signers(text: str) -> list[str]:
+    """List the names under a note, unchecked."""
+    return [name for name, _ in _signatures(text[len(note_body(text)) + 1 :])]
+
+
+def _read_algorithms(extensions: list[str]) -> TreeHash:
+    for line in extensions:
+        if line.startswith("consilium "):
+            found = _ALGORITHMS.fullmatch(line)
+            if found is None:
+                raise InputError("ledger.not_a_checkpoint")
+            check_signature(found[2])
+            return get_hash(found[1])
+    return SHA256
+
+
+def note_body(text: str) -> str:
     """Return what is signed: everything to the last empty line, newline included."""
     body, gap, _ = text.rpartition("\n\n")
     lone = any("\ud800" <= letter <= "\udfff" for letter in text[:_LONGEST])
@@ -155,6 +211,7 @@ def _signatures(lines: str) -> list[tuple[str, bytes]]:
     return found
 
 
-def _key_hash(name: str, key: PublicKey) -> bytes:
-    data = name.encode("utf-8") + b"\n" + _ED25519 + key.raw
+def key_hash(name: str, kind: bytes, key: PublicKey) -> bytes:
+    """Return the four bytes by which a signature line names its key."""
+    data = name.encode("utf-8") + b"\n" + kind + key.raw
     return hashlib.sha256(data).digest()[:_KEY_HASH_BYTES]

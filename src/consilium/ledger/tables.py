@@ -51,3 +51,25 @@ EVIDENCE_CHECKPOINTS = Table(
     Column("note", Text, nullable=False),
 )
 """The notes that were handed out, kept so that a rewrite shows and can be narrowed down."""
+
+WITNESSED_LOGS = Table(
+    "witnessed_logs",
+    METADATA,
+    Column("origin", Text, primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("root", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("received", Text, nullable=False),
+)
+"""One row a log of somebody else: the largest checkpoint of it that we have cosigned."""
+
+COSIGNATURES = Table(
+    "cosignatures",
+    METADATA,
+    Column("witness", Text, primary_key=True),
+    Column("size", Integer, primary_key=True, autoincrement=False),
+    Column("key", Text, nullable=False),
+    Column("line", Text, nullable=False),
+    Column("received", Text, nullable=False),
+)
+"""What others have cosigned of our own log; the checkpoint itself is in `evidence_checkpoints`."""

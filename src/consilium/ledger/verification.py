@@ -18,10 +18,12 @@ to an earlier state of itself.
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +31,17 @@ from sqlalchemy.exc import ProgrammingError
 
 from consilium.kernel.canonical import Digest, read_json
 from consilium.kernel.errors import ConsiliumError, InputError, IntegrityError, NotFoundError
+from consilium.ledger.algorithms import SHA256, TreeHash
 from consilium.ledger.engines import open_engines, parse_url
 from consilium.ledger.keys import PublicKey
-from consilium.ledger.merkle import Frontier, leaf_hash
+from consilium.ledger.merkle import Frontier
 from consilium.ledger.notes import Checkpoint, read_checkpoint, verify_checkpoint
 
 _ENTRIES = "SELECT seq, time, kind, subject, body, leaf_hash FROM evidence ORDER BY seq"
 _COUNT = "SELECT count(*) FROM evidence"
 _HEADS = "SELECT size, frontier, note FROM evidence_head"
 _NOTES = "SELECT size, note FROM evidence_checkpoints ORDER BY size"
+_BATCH = 4096
 _ABSENT = {
     sqlite3.SQLITE_ERROR,
     sqlite3.SQLITE_PERM,
@@ -101,7 +105,9 @@ class Verdict:
         }
 
 
-def verify_log(url: str | Path, *, key: PublicKey, checkpoint: str | None = None) -> Verdict:
+def verify_log(
+    url: str | Path, *, key: PublicKey, checkpoint: str | Sequence[str] | None = None
+) -> Verdict:
     """Check every entry of a log and every signature over it.
 
     Parameters
@@ -110,10 +116,11 @@ def verify_log(url: str | Path, *, key: PublicKey, checkpoint: str | None = None
         Database URL, or the path of a SQLite file (a copy will do).
     key : PublicKey
         The log's owner.
-    checkpoint : str or None
-        A note of this log that somebody else holds, such as the one that the
-        hub received last. Only with it can a cut tail be told from a log that
-        never was longer.
+    checkpoint : str, sequence of str or None
+        Notes of this log that somebody else holds, such as those that the hub
+        received. Only with them can a cut tail be told from a log that never
+        was longer, and a rewrite by the log's own owner be found; the more of
+        them there are, the closer it is narrowed down.
 
     Returns
     -------
@@ -127,7 +134,8 @@ def verify_log(url: str | Path, *, key: PublicKey, checkpoint: str | None = None
     NotFoundError
         `ledger.no_log` if there is no such database, or no log in it.
     """
-    given = None if checkpoint is None else read_checkpoint(checkpoint)
+    texts = [checkpoint] if isinstance(checkpoint, str) else list(checkpoint or ())
+    given = [read_checkpoint(text) for text in texts]
     verdict = _verify_once(str(url), key=key, given=given)
     if verdict.verified:
         return verdict
@@ -135,7 +143,7 @@ def verify_log(url: str | Path, *, key: PublicKey, checkpoint: str | None = None
     return _verify_once(str(url), key=key, given=given)
 
 
-def _verify_once(url: str, *, key: PublicKey, given: Checkpoint | None) -> Verdict:
+def _verify_once(url: str, *, key: PublicKey, given: list[Checkpoint]) -> Verdict:
     entries = 0
     try:
         with _open(url) as query:
@@ -151,24 +159,33 @@ def _verify_once(url: str, *, key: PublicKey, given: Checkpoint | None) -> Verdi
         )
 
 
-def _judge(query: Query, *, key: PublicKey, given: Checkpoint | None) -> Verdict:
+def _judge(query: Query, *, key: PublicKey, given: list[Checkpoint]) -> Verdict:
     """Go through the log once; IntegrityError for the first thing that is wrong."""
     heads = _fetch(query, _HEADS)
     notes = [*((size, note) for size, _, note in heads), *_fetch(query, _NOTES)]
-    if given is not None:
-        notes.append((given.size, given.text))
+    notes += [(note.size, note.text) for note in given]
+    tree = _tree_of(heads)
     with query(_ENTRIES) as rows:
-        frontier, roots = _walk(rows, stops={size for size, _ in notes})
+        frontier, roots = _walk(rows, stops={size for size, _ in notes}, tree=tree)
     if len(heads) != 1:
         raise IntegrityError("ledger.head_damaged")
     signed = [_read_note(size, text, key) for size, text in notes]
-    _compare(signed, roots, entries=frontier.size, given=given)
+    held = signed[len(signed) - len(given) :]
+    _compare(signed, roots, entries=frontier.size, held=held)
     if frontier.size > signed[0].size:
         raise IntegrityError("ledger.entry_added", seq=signed[0].size + 1)
     if heads[0][1] != frontier.as_bytes():
         raise IntegrityError("ledger.head_damaged")
-    root = Digest(f"sha256:{frontier.root().hex()}")
+    root = Digest(f"{tree.name}:{frontier.root().hex()}")
     return Verdict(entries=frontier.size, verified=True, root=root, checkpoints=len(signed))
+
+
+def _tree_of(heads: list[tuple[Any, ...]]) -> TreeHash:
+    """Return the hash that the log's end names; whether it is signed is seen later."""
+    try:
+        return read_checkpoint(str(heads[0][2])).tree
+    except (IndexError, InputError):
+        return SHA256
 
 
 def _fetch(query: Query, statement: str) -> list[tuple[Any, ...]]:
@@ -176,32 +193,57 @@ def _fetch(query: Query, statement: str) -> list[tuple[Any, ...]]:
         return list(rows)
 
 
-def _walk(rows: Rows, *, stops: Collection[object]) -> tuple[Frontier, dict[int, bytes]]:
+def _walk(
+    rows: Rows, *, stops: Collection[object], tree: TreeHash
+) -> tuple[Frontier, dict[int, bytes]]:
     """Build the tree from the rows; return its edge and its roots at the sizes asked for."""
-    frontier = Frontier()
+    frontier = Frontier(tree=tree)
     roots = {0: frontier.root()}
-    for row in rows:
-        leaf = _check_row(row, place=frontier.size + 1)
-        frontier = frontier.append(leaf)
-        if frontier.size in stops:
-            roots[frontier.size] = frontier.root()
-    return frontier, roots
+    leaves: list[bytes] = []
+    for place, row in enumerate(rows, start=1):
+        leaves.append(_check_row(row, place=place, tree=tree))
+        if place in stops or len(leaves) == _BATCH:
+            frontier = frontier.extend(leaves)
+            leaves.clear()
+            if place in stops:
+                roots[place] = frontier.root()
+    return frontier.extend(leaves), roots
 
 
-def _check_row(row: tuple[Any, ...], *, place: int) -> bytes:
+def _check_row(row: tuple[Any, ...], *, place: int, tree: TreeHash) -> bytes:
     seq, time, kind, subject, body, stored = row
     if seq != place:
         code = "ledger.entry_missing" if seq > place else "ledger.entry_added"
         raise IntegrityError(code, seq=min(seq, place))
-    leaf = leaf_hash(body) if isinstance(body, bytes) else b""
+    leaf = tree.leaf(body) if isinstance(body, bytes) else b""
     if not leaf or leaf != stored:
         raise IntegrityError("ledger.entry_changed", seq=place)
+    if _is_as_written(body, place, time, kind, subject):
+        return leaf
     told = _read_body(body)
     if told.get("seq") != place:
         raise IntegrityError("ledger.entry_moved", seq=place)
     if (told.get("time"), told.get("kind"), told.get("subject")) != (time, kind, subject):
         raise IntegrityError("ledger.entry_changed", seq=place)
     return leaf
+
+
+def _is_as_written(body: bytes, place: int, *columns: str) -> bool:
+    """Say quickly whether a body is what the log writes for these columns.
+
+    Canonical JSON puts `facts` first and the four columns after it, so the end
+    of the body is known to the byte. If the whole is JSON too, that end stands
+    in the outermost object: it closes one brace, and no string can hold it.
+    """
+    try:
+        time, kind, subject = map(encode_basestring, columns)
+        end = f',"kind":{kind},"seq":{place},"subject":{subject},"time":{time}}}'
+        if not (body.startswith(b'{"facts":{') and body.endswith(end.encode("utf-8"))):
+            return False
+        json.loads(body)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _read_body(body: bytes) -> dict[str, Any]:
@@ -228,17 +270,22 @@ def _compare(
     roots: Mapping[int, bytes],
     *,
     entries: int,
-    given: Checkpoint | None,
+    held: list[Checkpoint],
 ) -> None:
-    """Hold the tree against the notes, whose signatures are right; the log's own end is first."""
+    """Hold the tree against the notes, whose signatures are right; the log's own end is first.
+
+    `held` are those that others gave. If only they do not fit, the owner has
+    rewritten the log and signed it anew, and only they can narrow it down.
+    """
     for note in notes:
         if note.origin != notes[0].origin:
             raise IntegrityError("ledger.other_log", origin=note.origin, found=notes[0].origin)
     bad = [note for note in notes if note.size <= entries and roots[note.size] != note.root]
-    if bad == [given]:
-        raise IntegrityError("ledger.log_forked", seq=1, last=bad[0].size)
+    last = min((note.size for note in bad), default=0)
+    if bad and all(any(note is each for each in held) for note in bad):
+        fits = max((note.size for note in held if note.size < last), default=0)
+        raise IntegrityError("ledger.log_forked", seq=fits + 1, last=last)
     if bad:
-        last = min(note.size for note in bad)
         fits = max((note.size for note in notes if note.size < last), default=0)
         raise IntegrityError("ledger.entries_rewritten", seq=fits + 1, last=last)
     longest = max(note.size for note in notes)

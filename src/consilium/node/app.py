@@ -24,6 +24,7 @@ from consilium.kernel.identifiers import StudyId
 from consilium.kernel.version import __version__
 from consilium.node.agreements import Shelf, agreements_router
 from consilium.node.directory import HubDirectory
+from consilium.node.evidence import EvidenceDesk, add_evidence
 from consilium.node.leading import Leading
 from consilium.node.link import HubLink
 from consilium.node.marking import list_marks
@@ -48,6 +49,7 @@ class Rooms:
     leading: Leading
     tasks: Tasks
     reception: Reception
+    evidence: EvidenceDesk
 
 
 def make_app(rooms: Rooms) -> FastAPI:
@@ -60,7 +62,7 @@ def make_app(rooms: Rooms) -> FastAPI:
     _add_datasets(app, rooms)
     app.include_router(agreements_router(_shelf(rooms)))
     _add_studies(app, rooms)
-    _add_evidence(app, rooms)
+    add_evidence(app, rooms.evidence)
     return app
 
 
@@ -139,19 +141,6 @@ def _add_studies(app: FastAPI, rooms: Rooms) -> None:
     def stop(study: str) -> dict[str, Any]:
         leading.stop(StudyId(study))
         return {"study": study, "state": StudyState.STOPPED}
-
-
-def _add_evidence(app: FastAPI, rooms: Rooms) -> None:
-    log = rooms.connector.database.evidence
-
-    @app.get("/evidence")
-    def entries(after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
-        found = log.entries(after=after, limit=min(max(limit, 1), 1000))
-        return [entry.as_record() for entry in found]
-
-    @app.get("/evidence/checkpoint")
-    def checkpoint() -> dict[str, Any]:
-        return {"checkpoint": log.checkpoint()}
 
 
 def _show_dataset(dataset: Dataset) -> dict[str, Any]:

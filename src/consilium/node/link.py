@@ -27,14 +27,13 @@ from consilium.dataspace.wire.transports import HttpTransport, LocalTransport
 from consilium.kernel.canonical import Json, canonical_bytes
 from consilium.kernel.clock import Clock
 from consilium.kernel.errors import ConsiliumError, IntegrityError, NotFoundError, PeerError
-from consilium.node.hub_client import TIMEOUT_S, Caller, HubClient, connection_error
+from consilium.node.hub_client import TIMEOUT_S, Caller, connection_error
 from consilium.node.proxy import Proxy, client_options
 from consilium.node.renewal import Renewal
 
 Answerer = Callable[[WireRequest], WireReply]
 """The node's protocol door: `dataspace.endpoints.answer` with its connector."""
 
-_SHORT_S = 10.0
 _LOG = logging.getLogger("consilium.link")
 
 
@@ -100,8 +99,8 @@ class HubLink:
         Renews the certificates when it is time.
     checkpoint : callable
         Gives the evidence log's present checkpoint.
-    hub : HubClient
-        Posts checkpoints.
+    show : callable
+        Has the hub cosign it.
     clock : Clock
         For renewal.
     refresh : callable, optional
@@ -121,7 +120,7 @@ class HubLink:
         answer: Answerer,
         renewal: Renewal,
         checkpoint: Callable[[], str],
-        hub: HubClient,
+        show: Callable[[], object],
         clock: Clock,
         refresh: Callable[[], object] = int,
         settings: LinkSettings | None = None,
@@ -134,7 +133,7 @@ class HubLink:
         self._answer = answer
         self._renewal = renewal
         self._checkpoint = checkpoint
-        self._hub = hub
+        self._show = show
         self._clock = clock
         self._refresh = refresh
         self._settings = settings or LinkSettings()
@@ -169,25 +168,25 @@ class HubLink:
         return self._online.wait(timeout_s)
 
     def show_checkpoint(self) -> bool:
-        """Show the hub the evidence log's present end, if it has not seen it yet.
+        """Have the hub cosign the evidence log's present end, if it has not seen it yet.
 
         Raises
         ------
         PeerError
             The hub is away.
         IntegrityError
-            `hub.log_shrank`: the hub has seen a longer log of ours. Stop.
+            `ledger.log_shrank`, `ledger.not_consistent`: the hub has seen
+            another log of ours. Stop.
 
         Discloses
         ---------
-        The number of evidence entries and a hash over them.
+        The number of evidence entries and hashes over them.
         """
         with self._showing:
             note = self._checkpoint()
             if note == self._shown:
                 return False
-            document: Json = {"checkpoint": note}
-            self._hub.call("POST", "/witness/checkpoints", document, timeout_s=_SHORT_S)
+            self._show()
             self._shown = note
             return True
 

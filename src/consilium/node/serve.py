@@ -22,18 +22,24 @@ from consilium.gate.gate import Gate
 from consilium.kernel.canonical import Json
 from consilium.kernel.clock import Clock, SystemClock
 from consilium.kernel.errors import ConsiliumError
+from consilium.kernel.identifiers import ParticipantId
+from consilium.ledger.cosignatures import Cosignatures
 from consilium.ledger.database import Database, open_database
+from consilium.ledger.exports import Exporter
 from consilium.ledger.files import BlobStore
 from consilium.ledger.keys import SigningKey
 from consilium.ledger.lifetime import own_home, stop_on_signals
+from consilium.ledger.tiles import LogTiles
+from consilium.ledger.witnessing import LogMemory, Witness
 from consilium.node.app import Rooms, make_app
 from consilium.node.desk import DeskServer
 from consilium.node.directory import HubDirectory
 from consilium.node.enforcement import Enforcement, end_revoked
 from consilium.node.engine import NodeEngine
+from consilium.node.evidence import EvidenceDesk
 from consilium.node.hub_client import Caller, HubClient
 from consilium.node.leading import Leading, Office
-from consilium.node.link import HubLink, make_transport
+from consilium.node.link import Answerer, HubLink, make_transport
 from consilium.node.membership import KEYS, KeyFolder, Membership, load_membership
 from consilium.node.proxy import Proxy
 from consilium.node.reception import Reception
@@ -42,9 +48,20 @@ from consilium.node.renewal import Renewal
 from consilium.node.settings import NodeSettings, load_approval_settings, load_node_settings
 from consilium.node.tasks import Tasks
 from consilium.node.waiting import PersonsDecide, Waiting
+from consilium.node.witnessing import Witnessing, witness_routes
 from consilium.persons.settings import ApprovalSettings
 
 LOG = logging.getLogger("consilium.node")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proofs:
+    """The log's tiles, the cosignatures it has, and this node as witness of others."""
+
+    tiles: LogTiles
+    cosignatures: Cosignatures
+    witness: Witness
+    witnessing: Witnessing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +100,7 @@ def serve(home: Path) -> None:
     with ExitStack() as stack:
         stack.enter_context(own_home(home))
         ground = _lay_ground(stack, home, membership, settings)
-        connector, directory = _make_connector(stack, ground)
-        rooms = _build(stack, ground, connector, directory)
+        rooms = _build(stack, ground, _open_front(stack, ground))
         office = Serving(make_app(rooms), home / "run" / "api.sock")
         office.start()
         stack.callback(office.close)
@@ -127,11 +143,21 @@ def _lay_ground(
     )
 
 
-def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDirectory]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Front:
+    """What other participants meet: the connector and whatever else answers at its door."""
+
+    connector: Connector
+    directory: HubDirectory
+    witness: Witness
+    answer: Answerer
+
+
+def _open_front(stack: ExitStack, ground: Ground) -> Front:
     """Make this hospital's connector; its own door answers what it asks of itself."""
 
     def answer_here(request: WireRequest) -> WireReply:
-        return answer(connector, request, also=REVOCATION_ROUTES)
+        return answer(connector, request, also=routes)
 
     transport, client = make_transport(
         ground.caller, trust=ground.keys.trust(), answer=answer_here, proxy=ground.proxy
@@ -145,6 +171,8 @@ def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDir
         clock=ground.clock,
         stale_s=ground.settings.members_s,
     )
+    witness = _make_witness(ground, directory)
+    routes = (*REVOCATION_ROUTES, *witness_routes(witness))
     connector = Connector(
         me=ground.membership.participant,
         title=ground.membership.title,
@@ -165,13 +193,12 @@ def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDir
     stack.callback(outbox.stop)
     # Closed before the outbox stops: a peer that does not answer must not hold up the end.
     stack.callback(client.close)
-    return connector, directory
+    return Front(connector=connector, directory=directory, witness=witness, answer=answer_here)
 
 
-def _build(
-    stack: ExitStack, ground: Ground, connector: Connector, directory: HubDirectory
-) -> Rooms:
+def _build(stack: ExitStack, ground: Ground, front: Front) -> Rooms:
     """Build what stands on the ground, and start it."""
+    connector, directory = front.connector, front.directory
     home, recipes = ground.home, Recipes()
     blobs = BlobStore(home / "blobs")
     desk_path = home / "run" / "desk.sock"
@@ -198,9 +225,12 @@ def _build(
     desk = DeskServer(desk_path, gate, keeper=enforcement.jobs)
     desk.serve()
     stack.callback(desk.close)
-    link = _make_link(ground, connector, engine, directory=directory)
+    proofs = _make_proofs(ground, front)
+    link = _make_link(ground, front, engine, proofs)
     link.start()
     stack.callback(link.stop)
+    proofs.witnessing.start()
+    stack.callback(proofs.witnessing.stop)
     engine.start()
     stack.callback(engine.child.stop)
     office = Office(
@@ -234,6 +264,7 @@ def _build(
         registrar=registrar,
         leading=Leading(office),
         tasks=Tasks(),
+        evidence=_make_desk(ground, proofs),
         reception=Reception(
             database=ground.database,
             clock=ground.clock,
@@ -243,9 +274,52 @@ def _build(
     )
 
 
-def _make_link(
-    ground: Ground, connector: Connector, engine: NodeEngine, *, directory: HubDirectory
-) -> HubLink:
+def _make_witness(ground: Ground, directory: HubDirectory) -> Witness:
+    return Witness(
+        ground.database,
+        me=ground.membership.participant,
+        key=ground.key,
+        key_of=lambda origin: directory.key_of(ParticipantId(origin)),
+        memory=LogMemory(),
+        clock=ground.clock,
+    )
+
+
+def _make_proofs(ground: Ground, front: Front) -> Proofs:
+    tiles = LogTiles(ground.database.evidence, ground.home / "log")
+    cosignatures = Cosignatures(ground.database, tiles, clock=ground.clock)
+    directory, witness = front.directory, front.witness
+    witnessing = Witnessing(
+        front.connector.client,
+        ground.hub,
+        hub_id=ground.membership.hub_participant,
+        cosignatures=cosignatures,
+        witness=witness,
+        peers=lambda: [
+            entry.identity.participant for entry in directory.list_entries() if entry.admitted
+        ],
+    )
+    return Proofs(tiles=tiles, cosignatures=cosignatures, witness=witness, witnessing=witnessing)
+
+
+def _make_desk(ground: Ground, proofs: Proofs) -> EvidenceDesk:
+    exporter = Exporter(
+        ground.database,
+        proofs.tiles,
+        proofs.cosignatures,
+        key=ground.key.public,
+        clock=ground.clock,
+    )
+    return EvidenceDesk(
+        database=ground.database,
+        tiles=proofs.tiles,
+        exporter=exporter,
+        folder=ground.home / "exports",
+        refresh=proofs.witnessing.try_hub,
+    )
+
+
+def _make_link(ground: Ground, front: Front, engine: NodeEngine, proofs: Proofs) -> HubLink:
     def keep(refusal: ConsiliumError) -> None:
         facts: dict[str, Json] = {"code": refusal.code, "reason": refusal.public[:400]}
         hub = ground.membership.hub_participant
@@ -261,12 +335,12 @@ def _make_link(
     return HubLink(
         ground.caller,
         trust=ground.keys.trust(),
-        answer=lambda request: answer(connector, request, also=REVOCATION_ROUTES),
+        answer=front.answer,
         renewal=renewal,
         checkpoint=ground.database.evidence.checkpoint,
-        hub=ground.hub,
+        show=proofs.witnessing.show_hub,
         clock=ground.clock,
-        refresh=lambda: end_revoked(connector, directory),
+        refresh=lambda: end_revoked(front.connector, front.directory),
         proxy=ground.proxy,
         refused=keep,
     )

@@ -294,6 +294,29 @@ class Evidence:
         except NotFoundError:
             return None
 
+    def prove(self, seq: int) -> Record:
+        """Return an entry with its inclusion proof under a cosigned checkpoint."""
+        return dict(self._wire.get(f"/evidence/{seq}/proof"))
+
+    def export(
+        self, out: Path, *, first: int | None = None, last: int | None = None, subject: str = ""
+    ) -> Record:
+        """Write one file by which an auditor proves entries offline; say what is in it.
+
+        Parameters
+        ----------
+        out : Path
+            Where to; an older file there is replaced.
+        first, last : int or None
+            Which entries, both ends included; None means the log's beginning or end.
+        subject : str
+            Instead of a range: all entries that name this study, agreement or other identifier.
+        """
+        wish = {"first": first, "last": last, "subject": subject}
+        made = dict(self._wire.post("/evidence/exports", wish))
+        self._wire.fetch(f"/evidence/exports/{made['digest']}", out)
+        return made
+
     def verify(self, *, checkpoint: str | None = None) -> Verdict:
         """Prove the log offline, from its files; the node need not run."""
         return verify_home(self._wire.home, checkpoint=checkpoint)

@@ -7,6 +7,7 @@ checkpoint that somebody else holds, a log whose tail was cut is found out too.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -22,15 +23,15 @@ CERTIFICATES = {"node": "keys/participant.crt", "hub": "keys/hub.crt"}
 """Whose key signs a home's log, by kind of home: no private key is needed to check it."""
 
 
-def verify_home(home: Path, *, checkpoint: str | None = None) -> Verdict:
+def verify_home(home: Path, *, checkpoint: str | Sequence[str] | None = None) -> Verdict:
     """Prove the evidence log of a node or hub.
 
     Parameters
     ----------
     home : Path
         The folder of the node or hub.
-    checkpoint : str, optional
-        Text of a checkpoint of this log that somebody else holds.
+    checkpoint : str or sequence of str, optional
+        Texts of checkpoints of this log that somebody else holds.
 
     Raises
     ------

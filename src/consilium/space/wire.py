@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import httpx
 
-from consilium.kernel.errors import NotFoundError, PeerError, error_from_record
+from consilium.kernel.errors import NotFoundError, PeerError, StateError, error_from_record
 
 ANSWER_TIMEOUT_S = 60.0
 """A catalogue or an agreement asks other hospitals first, so answers may take a while."""
@@ -64,6 +64,31 @@ class Wire:
             `space.bad_answer` when it reported nothing.
         """
         return self._ask("GET", path, params=query)
+
+    def fetch(self, path: str, into: Path) -> None:
+        """Write a file that the process hands out; raises as `get` does.
+
+        Raises
+        ------
+        StateError
+            `ledger.cannot_write`.
+        """
+        home = str(self.home)
+        if not is_served(self.home):
+            raise PeerError("space.no_node", home=home)
+        try:
+            with self._http.stream("GET", path) as answer:
+                if answer.is_success:
+                    with into.open("wb") as stream:
+                        stream.writelines(answer.iter_bytes())
+                    return
+                answer.read()
+        except httpx.TransportError as error:
+            raise PeerError("space.no_node", home=home) from error
+        except OSError as error:
+            reason = error.strerror or "refused"
+            raise StateError("ledger.cannot_write", place=str(into), reason=reason) from error
+        self._read(answer, path)
 
     def post(
         self, path: str, body: Mapping[str, Any] | None = None, *, speaker: Speaker | None = None

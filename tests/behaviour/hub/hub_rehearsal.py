@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -33,21 +34,27 @@ from consilium.hub.settings import HubSettings, load_settings
 from consilium.hub.signer import FOLDER
 from consilium.hub.signer_socket import AdminClient, SignClient
 from consilium.hub.upkeep import Upkeep
-from consilium.hub.witness import Witness, witness_router
+from consilium.hub.witness import HubMemory, log_router, witness_router
+from consilium.kernel.canonical import canonical_bytes
 from consilium.kernel.clock import SystemClock
 from consilium.kernel.errors import PeerError
 from consilium.kernel.identifiers import ParticipantId
 from consilium.ledger.certificates import load_certificate
+from consilium.ledger.cosignatures import Cosignatures
 from consilium.ledger.database import Database, open_database
 from consilium.ledger.keys import SigningKey
+from consilium.ledger.tiles import LogTiles
+from consilium.ledger.witnessing import LogMemory, Shown, Witness
 from consilium.node.directory import HubDirectory
 from consilium.node.hub_client import Caller, HubClient
 from consilium.node.join import join_hub
 from consilium.node.link import HubLink, LinkSettings, make_transport
 from consilium.node.membership import KEYS, KeyFolder, Membership, load_membership
 from consilium.node.renewal import Renewal
+from consilium.node.witnessing import BASE, PATH, Witnessing
 
 CLOCK = SystemClock()
+WITNESS_PATH = BASE + PATH
 
 
 def free_port() -> int:
@@ -137,12 +144,25 @@ class Hub:
                 project=settings.hub.space,
             ),
         )
-        witness = Witness(self.database, key_of=self.members.key_of, clock=CLOCK)
+        tiles = LogTiles(self.database.evidence, self.home / "log")
+        self.cosignatures = Cosignatures(self.database, tiles, clock=CLOCK)
+        witness = Witness(
+            self.database,
+            me=me,
+            key=key,
+            key_of=lambda origin: self.members.key_of(ParticipantId(origin)),
+            memory=HubMemory(),
+            clock=CLOCK,
+        )
         app = FastAPI()
         report_errors(app)
         pace = Pace(settings.relay.joins_per_minute)
         app.include_router(joining_router(counter, sender=self.door.sender, pace=pace))
-        app.include_router(witness_router(witness, sender=self.door.sender))
+        sender = self.door.sender
+        app.include_router(witness_router(witness, self.database, sender=sender))
+        app.include_router(
+            log_router(tiles, self.cosignatures, key_of=self.members.key_of, sender=sender)
+        )
         is_member = self.members.is_admitted
         app.include_router(relay_router(self.relay, door=self.door, is_member=is_member))
         body = settings.relay.body_bytes
@@ -225,13 +245,31 @@ class Node:
             on_renewal=lambda: self.renewals.append(time.monotonic()),
         )
         self.renewal = renewal
+        tiles = LogTiles(self.database.evidence, self.home / "log")
+        self.cosignatures = Cosignatures(self.database, tiles, clock=CLOCK)
+        self.witness = Witness(
+            self.database,
+            me=self.me,
+            key=self.key,
+            key_of=lambda origin: self.directory.key_of(ParticipantId(origin)),
+            memory=LogMemory(),
+            clock=CLOCK,
+        )
+        self.witnessing = Witnessing(
+            self.client,
+            self.hub,
+            hub_id=self.membership.hub_participant,
+            cosignatures=self.cosignatures,
+            witness=self.witness,
+            peers=lambda: [one.identity.participant for one in self.directory.list_entries()],
+        )
         self.link = HubLink(
             caller,
             trust=trust,
             answer=self.answer,
             renewal=renewal,
             checkpoint=self.database.evidence.checkpoint,
-            hub=self.hub,
+            show=self.witnessing.show_hub,
             clock=CLOCK,
             settings=LinkSettings(checkpoint_s=0.3),
         )
@@ -260,6 +298,9 @@ class Node:
             seen=self._guard,
         )
         body = f'{{"asked":"{who}","path":"{request.path}"}}'.encode()
+        if request.path == WITNESS_PATH:
+            shown = Shown.from_document(json.loads(request.body))
+            body = canonical_bytes(self.witness.take(who, shown).as_document())
         token = make_answer(self.key, issuer=self.me, request=request.token, status=200, body=body)
         return WireReply(status=200, body=body, token=token)
 

@@ -17,9 +17,13 @@ from consilium.dataspace.contract_id import Register
 from consilium.dataspace.wire.serving import Serving
 from consilium.federation.flare.processes import ChildState
 from consilium.ledger.certificates import Identity
+from consilium.ledger.cosignatures import Cosignatures
+from consilium.ledger.exports import Exporter
 from consilium.ledger.files import BlobStore
+from consilium.ledger.tiles import LogTiles
 from consilium.node.app import Rooms, make_app
 from consilium.node.directory import Entry
+from consilium.node.evidence import EvidenceDesk
 from consilium.node.membership import EngineAddress, Membership
 from consilium.node.reception import Reception
 from consilium.node.registration import Registrar
@@ -137,6 +141,7 @@ class NodeBench:
             workshop=self.workshop,
             recipes=RECIPES.digests,
         )
+        self.desk = self._desk()
         rooms: dict[str, Any] = {
             "membership": Membership(
                 space="example.org",
@@ -159,11 +164,23 @@ class NodeBench:
                 models=home / "models",
                 cost=Cost(memory_kib=8, passes=1),
             ),
+            "evidence": self.desk,
         }
         self._serving = Serving(make_app(Rooms(**rooms)), home / "run" / "api.sock")
         self._serving.start()
         transport = httpx.HTTPTransport(uds=str(home / "run" / "api.sock"))
         self._http = httpx.Client(transport=transport, base_url="http://node", timeout=90)
+
+    def _desk(self) -> EvidenceDesk:
+        database, key = self.hospital.database, self.hospital.key.public
+        tiles = LogTiles(database.evidence, self.home / "log")
+        cosignatures = Cosignatures(database, tiles, clock=CLOCK)
+        return EvidenceDesk(
+            database=database,
+            tiles=tiles,
+            exporter=Exporter(database, tiles, cosignatures, key=key, clock=CLOCK),
+            folder=self.home / "exports",
+        )
 
     def ask(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
         return self._http.request(method, path, json=body, params=query or None)

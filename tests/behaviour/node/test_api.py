@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,12 +12,19 @@ from dataspace_rehearsal import Hospital
 from node_bench import CANARY, NodeBench
 from studies_rehearsal import StudySpace, await_study, make_draft, own_terms
 
+from consilium.cli import build_app
+from consilium.cli.boundary import run_app
 from consilium.dataspace.contract_id import read_contract_id
 from consilium.dataspace.records import Role
 from consilium.dataspace.store import list_agreements
 from consilium.federation.store import list_studies
+from consilium.kernel.canonical import Digest
+from consilium.kernel.errors import DeniedError
+from consilium.ledger.auditing import verify_export
+from consilium.ledger.files import digest_file
 from consilium.ledger.notes import verify_checkpoint
 from consilium.models.passports import verify_passport
+from consilium.node.evidence import ExportWish
 
 
 def test_the_status_tells_who_this_is_and_whether_it_is_ready(node: NodeBench) -> None:
@@ -208,3 +218,98 @@ def test_evidence_is_read_in_pages_and_its_checkpoint_is_signed(
     checkpoint = verify_checkpoint(note, node.hospital.key.public)
     assert (checkpoint.origin, checkpoint.size) == (node.hospital.me, len(entries))
     assert node.get("/status")["evidence"] == len(entries)
+
+
+def test_an_entry_is_proved_and_exported_over_the_api(
+    node: NodeBench, south: Hospital, tmp_path: Path
+) -> None:
+    node.ask("POST", "/agreements", {"participant": south.me, "dataset": "heart"})
+    entries = node.get("/evidence")
+    told = node.get("/evidence/2/proof")
+    assert (told["index"], told["size"], told["root"][:0]) == (1, len(entries), "")
+    assert json.loads(told["entry"])["subject"] == entries[1]["subject"]
+    made = node.ask("POST", "/evidence/exports", {"first": 1, "last": 3}).json()
+    assert (made["entries"], made["size"]) == (3, len(entries))
+    file = tmp_path / "export.zip"
+    file.write_bytes(node.ask("GET", f"/evidence/exports/{made['digest']}").content)
+    assert digest_file(file) == made["digest"]
+    verdict = verify_export(file, key=node.hospital.key.public.fingerprint)
+    assert (verdict.verified, verdict.entries) == (True, 3)
+    kinds = [entry["kind"] for entry in node.get("/evidence")[-2:]]
+    assert kinds == ["evidence.exported", "evidence.released"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "code"),
+    [
+        ("GET", "/evidence/99/proof", None, "ledger.no_proof"),
+        ("POST", "/evidence/exports", {"first": 99}, "ledger.no_proof"),
+        ("POST", "/evidence/exports", {"subject": "urn:nothing"}, "ledger.nothing_to_export"),
+        ("POST", "/evidence/exports", {"whole": True}, "boundary.malformed"),
+        ("GET", "/evidence/exports/sha256:" + "0" * 64, None, "node.no_export"),
+        ("GET", "/evidence/exports/new", None, "node.no_export"),
+        ("GET", "/log/tile/0/009", None, "ledger.no_tile"),
+    ],
+)
+def test_what_cannot_be_proved_or_exported_is_refused(
+    node: NodeBench, method: str, path: str, body: Any, code: str
+) -> None:
+    with node.hospital.database.write() as tx:
+        tx.record("ward.opened", "icu", {})
+    answer = node.ask(method, path, body)
+    assert (answer.status_code >= 400, answer.json()["code"]) == (True, code)
+
+
+def test_an_export_leaves_only_if_whoever_is_asked_lets_it(node: NodeBench, tmp_path: Path) -> None:
+    with node.hospital.database.write() as tx:
+        tx.record("ward.opened", "icu", {})
+
+    def refuse(_digest: Digest) -> None:
+        raise DeniedError("ledger.other_log_shown", member="x")
+
+    desk = replace(node.desk, release=refuse)
+    made = desk.make(ExportWish())
+    with pytest.raises(DeniedError):
+        desk.hand_out(str(made["digest"]))
+    kinds = [entry.kind for entry in node.hospital.database.evidence.entries()]
+    assert "evidence.released" not in kinds
+
+
+def test_the_log_is_served_as_tiles(node: NodeBench) -> None:
+    with node.hospital.database.write() as tx:
+        tx.record("ward.opened", "icu", {})
+    note = node.ask("GET", "/log/checkpoint")
+    assert note.headers["content-type"] == "text/plain; charset=utf-8"
+    size = verify_checkpoint(note.text, node.hospital.key.public).size
+    assert len(node.ask("GET", f"/log/tile/0/000.p/{size}").content) == 32 * size
+    bundle = node.ask("GET", f"/log/tile/entries/000.p/{size}").content
+    assert bundle[2:].startswith(b'{"facts"')
+
+
+def test_the_commands_write_and_check_an_export(
+    node: NodeBench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(5):
+        with node.hospital.database.write() as tx:
+            tx.record("ward.opened", f"ward-{number}", {})
+    file, home = str(tmp_path / "out.zip"), ["--home", str(node.home)]
+
+    def run(*words: str) -> tuple[int, str]:
+        code = run_app(lambda: build_app("evidence"), ["evidence", *words])
+        return code, capsys.readouterr().out
+
+    code, said = run("export", "--out", file, "--from", "2", "--to", "4", *home)
+    assert (code, "3 of 5 entries, cosigned by nobody yet" in said) == (0, True)
+    key = node.hospital.key.public.fingerprint
+    code, said = run("verify", file, "--key", key)
+    assert (code, f"{key} (as named)" in said) == (0, True)
+    code, said = run("verify", file)
+    assert (code, "NOT NAMED BY YOU" in said) == (0, True)
+    code, said = run("verify", file, "--witness", key, "--json")
+    assert (code, json.loads(said)["reason"]) == (7, "ledger.witness_missing")
+    code, said = run("prove", "3", *home)
+    assert (code, "ward-2" in said, "root " in said) == (0, True, True)
+    code, said = run("prove", "3", "--out", file, *home)
+    assert run("verify", file, "--key", key)[0] == code == 0
+    code, said = run("prove", "3", *home, "--json")
+    assert json.loads(said)["seq"] == 3

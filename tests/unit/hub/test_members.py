@@ -13,13 +13,17 @@ from signer_bench import START, Bench, renewal_request
 from consilium.hub.authority import Kind
 from consilium.hub.members import Members
 from consilium.hub.store import Standing
-from consilium.hub.witness import KEPT, Witness
+from consilium.hub.witness import KEPT, HubMemory, last_witnessed
 from consilium.kernel.errors import DeniedError, IntegrityError, NotFoundError
 from consilium.kernel.identifiers import ParticipantId
 from consilium.ledger.certificates import write_certificate
+from consilium.ledger.cosigning import verify_cosignature
 from consilium.ledger.keys import SigningKey
+from consilium.ledger.merkle import leaf_hash, node_hash
 from consilium.ledger.notes import sign_checkpoint
+from consilium.ledger.proofs import prove_consistency, range_root
 from consilium.ledger.statements import verify_statement
+from consilium.ledger.witnessing import Answer, Shown, Witness
 
 TIANTAN = ParticipantId("did:web:glioma:tiantan")
 HUB = SigningKey.generate()
@@ -40,8 +44,16 @@ class Keeper:
             clock=self.bench.clock,
         )
         self.witness = Witness(
-            self.bench.database, key_of=self.members.key_of, clock=self.bench.clock
+            self.bench.database,
+            me="did:web:glioma:hub",
+            key=HUB,
+            key_of=lambda origin: self.members.key_of(ParticipantId(origin)),
+            memory=HubMemory(),
+            clock=self.bench.clock,
         )
+
+    def last(self) -> dict[str, Any]:
+        return last_witnessed(self.bench.database, TIANTAN)
 
     def kinds(self, subject: str = TIANTAN) -> list[str]:
         entries = self.bench.database.evidence.entries(subject=subject)
@@ -131,44 +143,86 @@ def key(keeper: Keeper) -> SigningKey:
     return key
 
 
-def note(key: SigningKey, size: int, *, root: int = 0, origin: str = TIANTAN) -> str:
-    return sign_checkpoint(key, origin, size=size, root=bytes([root]) * 32).text
+class Log:
+    """A member's log, whose tree is held in memory."""
+
+    def __init__(self, key: SigningKey, *, first: bytes = b"first") -> None:
+        self.key = key
+        self.leaves = [leaf_hash(first), *(leaf_hash(bytes([n])) for n in range(63))]
+
+    def show(self, size: int, *, old: int = 0, origin: str = TIANTAN) -> Shown:
+        root = range_root(0, size, read=self._node)
+        note = sign_checkpoint(self.key, origin, size=size, root=root).text
+        proof = prove_consistency(old, size, read=self._node) if old <= size else ()
+        return Shown(checkpoint=note, old=old, proof=proof)
+
+    def _node(self, level: int, index: int) -> bytes:
+        if level == 0:
+            return self.leaves[index]
+        return node_hash(self._node(level - 1, 2 * index), self._node(level - 1, 2 * index + 1))
 
 
-def test_a_growing_log_is_witnessed(keeper: Keeper, key: SigningKey) -> None:
+def test_a_growing_log_is_cosigned_after_a_proof(keeper: Keeper, key: SigningKey) -> None:
     with pytest.raises(NotFoundError):
-        keeper.witness.last(TIANTAN)
-    for size in (1, 5, 5, 9):
-        keeper.witness.take(TIANTAN, note(key, size))
-    assert keeper.witness.last(TIANTAN)["checkpoint"] == note(key, 9)
+        keeper.last()
+    log = Log(key)
+    for old, size in ((0, 1), (1, 5), (1, 5), (5, 9)):
+        shown = log.show(size, old=old)
+        answer = keeper.witness.take(TIANTAN, shown)
+        said = verify_cosignature(
+            shown.checkpoint + answer.cosignature, "did:web:glioma:hub", HUB.public
+        )
+        assert (answer.size, said.moment) == (size, START)
+    assert keeper.last()["checkpoint"] == log.show(9).checkpoint
     assert keeper.kinds() == ["member.joined"] + ["witness.received"] * 3
 
 
-@pytest.mark.parametrize(("size", "root"), [(4, 0), (5, 1), (0, 0)])
+def test_a_proof_from_another_size_is_asked_for_again(keeper: Keeper, key: SigningKey) -> None:
+    log = Log(key)
+    assert keeper.witness.take(TIANTAN, log.show(5, old=3)) == Answer(size=0)
+    keeper.witness.take(TIANTAN, log.show(5))
+    assert keeper.witness.take(TIANTAN, log.show(9)) == Answer(size=5)
+    assert keeper.last()["size"] == 5
+
+
+@pytest.mark.parametrize(("size", "first"), [(4, b"first"), (5, b"other"), (0, b"first")])
 def test_a_log_that_shrinks_or_differs_is_refused_with_evidence(
-    keeper: Keeper, key: SigningKey, size: int, root: int
+    keeper: Keeper, key: SigningKey, size: int, first: bytes
 ) -> None:
-    keeper.witness.take(TIANTAN, note(key, 5))
+    kept, forged = Log(key).show(5), Log(key, first=first).show(size)
+    keeper.witness.take(TIANTAN, kept)
     with pytest.raises(IntegrityError) as caught:
-        keeper.witness.take(TIANTAN, note(key, size, root=root))
-    assert caught.value.code == "hub.log_shrank"
+        keeper.witness.take(TIANTAN, forged)
+    assert caught.value.code == "ledger.log_shrank"
     assert keeper.kinds()[-1] == "witness.refused"
-    assert keeper.witness.last(TIANTAN)["size"] == 5
+    facts = keeper.bench.database.evidence.entries(kind="witness.refused")[0].facts
+    assert (facts["kept_note"], facts["shown_note"]) == (kept.checkpoint, forged.checkpoint)
+    assert keeper.last()["size"] == 5
+
+
+def test_a_fork_is_refused_with_evidence(keeper: Keeper, key: SigningKey) -> None:
+    keeper.witness.take(TIANTAN, Log(key).show(5))
+    with pytest.raises(IntegrityError) as caught:
+        keeper.witness.take(TIANTAN, Log(key, first=b"other").show(9, old=5))
+    assert caught.value.code == "ledger.not_consistent"
+    assert keeper.kinds()[-1] == "witness.refused"
+    assert keeper.last()["size"] == 5
 
 
 def test_a_checkpoint_of_another_key_or_log_is_refused(keeper: Keeper, key: SigningKey) -> None:
     with pytest.raises(IntegrityError):
-        keeper.witness.take(TIANTAN, note(SigningKey.generate(), 1))
+        keeper.witness.take(TIANTAN, Log(SigningKey.generate()).show(1))
     with pytest.raises(DeniedError) as caught:
-        keeper.witness.take(TIANTAN, note(key, 1, origin="did:web:glioma:huashan"))
-    assert caught.value.code == "hub.other_log"
+        keeper.witness.take(TIANTAN, Log(key).show(1, origin="did:web:glioma:huashan"))
+    assert caught.value.code == "ledger.other_log_shown"
 
 
 def test_only_the_last_checkpoints_are_kept(keeper: Keeper, key: SigningKey) -> None:
+    log = Log(key)
     for size in range(1, KEPT + 8):
-        keeper.witness.take(TIANTAN, note(key, size))
+        keeper.witness.take(TIANTAN, log.show(size, old=size - 1))
     with keeper.bench.database.read() as connection:
         kept = connection.exec_driver_sql("SELECT count(*) FROM hub_checkpoints").scalar()
     assert kept == KEPT
-    assert keeper.witness.last(TIANTAN)["size"] == KEPT + 7
+    assert keeper.last()["size"] == KEPT + 7
     assert keeper.bench.clock.now() == START
