@@ -17,9 +17,7 @@ from consilium.dataspace.wire.replays import ReplayGuard
 from consilium.dataspace.wire.serving import Serving
 from consilium.federation.registry import Recipes
 from consilium.gate.gate import Gate
-from consilium.kernel.canonical import Json
 from consilium.kernel.clock import Clock, SystemClock
-from consilium.kernel.errors import ConsiliumError
 from consilium.ledger.database import Database, open_database
 from consilium.ledger.files import BlobStore
 from consilium.ledger.keys import SigningKey
@@ -30,7 +28,7 @@ from consilium.node.directory import HubDirectory
 from consilium.node.engine import NodeEngine
 from consilium.node.hub_client import Caller, HubClient
 from consilium.node.leading import Leading, Office
-from consilium.node.link import HubLink, make_transport
+from consilium.node.link import HubLink, keep_refusals, make_transport
 from consilium.node.membership import KEYS, KeyFolder, Membership, load_membership
 from consilium.node.registration import Registrar
 from consilium.node.renewal import Renewal
@@ -209,11 +207,6 @@ def _build(
 
 
 def _make_link(ground: Ground, connector: Connector, engine: NodeEngine) -> HubLink:
-    def keep(refusal: ConsiliumError) -> None:
-        facts: dict[str, Json] = {"code": refusal.code, "reason": refusal.public[:400]}
-        hub = ground.membership.hub_participant
-        ground.database.refusals.keep("hub.refused", hub, facts, rule=refusal.code)
-
     renewal = Renewal(
         ground.membership,
         ground.keys,
@@ -229,5 +222,5 @@ def _make_link(ground: Ground, connector: Connector, engine: NodeEngine) -> HubL
         checkpoint=ground.database.evidence.checkpoint,
         hub=ground.hub,
         clock=ground.clock,
-        refused=keep,
+        refused=keep_refusals(ground.database, hub=ground.membership.hub_participant),
     )
