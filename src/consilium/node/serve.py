@@ -138,9 +138,7 @@ def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDir
         directory=directory,
         transport=transport,
         decide=PolicyDecide(),
-        seen=ReplayGuard(
-            ground.home / "run" / "tokens.seen", now=int(ground.clock.now().timestamp())
-        ),
+        seen=ReplayGuard(ground.home / "tokens.seen", now=int(ground.clock.now().timestamp())),
     )
     outbox = Outbox(connector)
     outbox.start()
