@@ -148,7 +148,7 @@ def _make_counters(
             settings.participant,
             key_of=members.key_of,
             clock=clock,
-            seen=ReplayGuard(home / "run" / "tokens.seen", now=int(clock.now().timestamp())),
+            seen=ReplayGuard(home / "tokens.seen", now=int(clock.now().timestamp())),
         ),
         joining=joining,
         members=members,

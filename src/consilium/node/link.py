@@ -27,6 +27,8 @@ from consilium.dataspace.wire.transports import HttpTransport, LocalTransport
 from consilium.kernel.canonical import Json, canonical_bytes
 from consilium.kernel.clock import Clock
 from consilium.kernel.errors import ConsiliumError, IntegrityError, NotFoundError, PeerError
+from consilium.kernel.identifiers import ParticipantId
+from consilium.ledger.database import Database
 from consilium.node.hub_client import TIMEOUT_S, Caller, connection_error
 from consilium.node.proxy import Proxy, client_options
 from consilium.node.renewal import Renewal
@@ -302,6 +304,16 @@ class HubLink:
     def _sleep_s(self) -> float:
         left = (self._renewal.due() - self._clock.now()).total_seconds()
         return max(0.2, min(left, self._settings.checkpoint_s))
+
+
+def keep_refusals(database: Database, *, hub: ParticipantId) -> Callable[[ConsiliumError], None]:
+    """Write into the evidence what the link did not believe of the hub's."""
+
+    def keep(refusal: ConsiliumError) -> None:
+        facts: dict[str, Json] = {"code": refusal.code, "reason": refusal.public[:400]}
+        database.refusals.keep("hub.refused", hub, facts, rule=refusal.code)
+
+    return keep
 
 
 def make_transport(

@@ -19,9 +19,7 @@ from consilium.dataspace.wire.replays import ReplayGuard
 from consilium.dataspace.wire.serving import Serving
 from consilium.federation.registry import Recipes
 from consilium.gate.gate import Gate
-from consilium.kernel.canonical import Json
 from consilium.kernel.clock import Clock, SystemClock
-from consilium.kernel.errors import ConsiliumError
 from consilium.kernel.identifiers import ParticipantId
 from consilium.ledger.cosignatures import Cosignatures
 from consilium.ledger.database import Database, open_database
@@ -39,7 +37,7 @@ from consilium.node.engine import NodeEngine
 from consilium.node.evidence import EvidenceDesk
 from consilium.node.hub_client import Caller, HubClient
 from consilium.node.leading import Leading, Office
-from consilium.node.link import Answerer, HubLink, make_transport
+from consilium.node.link import Answerer, HubLink, keep_refusals, make_transport
 from consilium.node.membership import KEYS, KeyFolder, Membership, load_membership
 from consilium.node.proxy import Proxy
 from consilium.node.reception import Reception
@@ -184,9 +182,7 @@ def _open_front(stack: ExitStack, ground: Ground) -> Front:
         transport=transport,
         decide=AfterRevocation(PersonsDecide(ground.approvals), ground.database),
         waiting=Waiting(settings=ground.approvals, clock=ground.clock),
-        seen=ReplayGuard(
-            ground.home / "run" / "tokens.seen", now=int(ground.clock.now().timestamp())
-        ),
+        seen=ReplayGuard(ground.home / "tokens.seen", now=int(ground.clock.now().timestamp())),
     )
     outbox = Outbox(connector)
     outbox.start()
@@ -320,11 +316,6 @@ def _make_desk(ground: Ground, proofs: Proofs) -> EvidenceDesk:
 
 
 def _make_link(ground: Ground, front: Front, engine: NodeEngine, proofs: Proofs) -> HubLink:
-    def keep(refusal: ConsiliumError) -> None:
-        facts: dict[str, Json] = {"code": refusal.code, "reason": refusal.public[:400]}
-        hub = ground.membership.hub_participant
-        ground.database.refusals.keep("hub.refused", hub, facts, rule=refusal.code)
-
     renewal = Renewal(
         ground.membership,
         ground.keys,
@@ -342,5 +333,5 @@ def _make_link(ground: Ground, front: Front, engine: NodeEngine, proofs: Proofs)
         clock=ground.clock,
         refresh=lambda: end_revoked(front.connector, front.directory),
         proxy=ground.proxy,
-        refused=keep,
+        refused=keep_refusals(ground.database, hub=ground.membership.hub_participant),
     )

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,8 +27,21 @@ from consilium.federation.recruitment import find_listing
 from consilium.hub.signer_socket import SocketService, call_signer
 from consilium.kernel.canonical import read_json
 from consilium.kernel.errors import ConsiliumError, DeniedError, IntegrityError, StateError
+from consilium.ledger.certificates import create_rsa_key, write_certificate
 from consilium.ledger.keys import SigningKey
 from consilium.ledger.statements import peek_statement, sign_statement
+from consilium.node.hub_client import Caller
+from consilium.node.link import HubLink, keep_refusals
+from consilium.node.membership import (
+    ENGINE_KEY,
+    PARTICIPANT_CERTIFICATE,
+    PARTICIPANT_KEY,
+    ROOT,
+    EngineAddress,
+    KeyFolder,
+    Membership,
+)
+from consilium.node.renewal import Renewal, write_certificates
 
 
 @pytest.fixture
@@ -167,10 +181,56 @@ def test_a_flood_of_requests_does_not_fill_the_signers_log(bench: Bench) -> None
     redeem(bench, request)
     forged = join_request(token, SigningKey.generate())
     before = bench.database.evidence.size
-    for _ in range(200):
+    for _ in range(100):
         with pytest.raises((DeniedError, StateError, IntegrityError)):
             redeem(bench, forged)
     assert 0 < bench.database.evidence.size - before <= 64
+
+
+@attack(
+    "T9",
+    "answers a hospital's renewal with certificates for a key of its own",
+    refused_by="link.untrusted_certificate",
+    evidence="hub.refused",
+)
+def test_a_renewal_brings_certificates_for_our_own_keys(
+    space: HostileSpace, bench: Bench, tmp_path: Path
+) -> None:
+    keys = KeyFolder(tmp_path / "keys")
+    keys.path.mkdir()
+    key = SigningKey.create(keys.path / PARTICIPANT_KEY)
+    create_rsa_key(keys.path / ENGINE_KEY)
+    own, others = (
+        redeem(bench, join_request(bench.mint(name), one))
+        for name, one in (("tiantan", key), ("eye", space.own_key))
+    )
+    root = write_certificate(bench.authority.root)
+    (keys.path / ROOT).write_text(root)
+    write_certificates(own | {"hub": root}, keys)
+    bench.clock.advance(timedelta(days=6))
+    member = Membership(
+        space="glioma",
+        name="tiantan",
+        title="天坛医院",
+        hub="https://127.0.0.1:1",
+        engine=EngineAddress(host="hub", port=1, server_name="engine", project="glioma"),
+    )
+    hub: Any = SimpleNamespace(call=lambda *_, **__: others | {"hub": root})
+    link = HubLink(
+        Caller(membership=member, key=key, clock=bench.clock),
+        trust=keys.trust(),
+        answer=space.south.answer,
+        renewal=Renewal(member, keys, hub=hub, clock=bench.clock, on_renewal=list),
+        checkpoint=space.south.database.evidence.checkpoint,
+        hub=hub,
+        clock=bench.clock,
+        refused=keep_refusals(space.south.database, hub=HUB),
+    )
+    with leaves(space.south, "hub.refused", code="link.untrusted_certificate"):
+        link.start()
+        wait_until(lambda: space.south.database.evidence.entries(kind="hub.refused"))
+        link.stop()
+    assert (keys.path / PARTICIPANT_CERTIFICATE).read_text() == own["participant"]
 
 
 # --- policy pushed from above ----------------------------------------------------------

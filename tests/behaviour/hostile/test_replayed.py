@@ -254,8 +254,8 @@ def test_one_task_is_not_done_for_ever(space: HostileSpace) -> None:
 )
 def test_a_flood_is_refused_and_counted_and_does_not_fill_the_log(space: HostileSpace) -> None:
     before = space.south.database.evidence.size
-    flood = WireRequest(method="POST", path="/2025-1/catalog/request", token="no.token.x" * 9_000)
-    for _ in range(10 * BURST):
+    flood = WireRequest(method="POST", path="/2025-1/catalog/request", token="no.token.x" * 2_000)
+    for _ in range(3 * BURST):
         assert space.bring(space.south, flood).status == 401
     written = entries(space.south, after=before)
     assert 0 < len(written) <= BURST

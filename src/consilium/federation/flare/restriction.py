@@ -20,8 +20,9 @@ from typing import Any
 
 import nvflare.private.fed.client.fed_client_base as fed_client_base
 from nvflare.private.admin_defs import Message, error_reply
-from nvflare.private.defs import RequestHeader
-from nvflare.private.fed.client.admin import RequestProcessor
+from nvflare.private.defs import RequestHeader, new_cell_message
+from nvflare.private.fed.app.client import client_train
+from nvflare.private.fed.client.admin import FedAdminAgent, RequestProcessor
 from nvflare.private.fed.client.admin_commands import (
     AbortCommand,
     AbortTaskCommand,
@@ -133,6 +134,17 @@ class RefusedRequest(RequestProcessor):
         return _refusal(error)
 
 
+class RestrictedAgent(FedAdminAgent):
+    """Refuses before anything else is looked at: also who asks, which the hub says itself."""
+
+    def _dispatch_request(self, request: Any) -> Any:
+        asked = request.payload
+        processor = self.processors.get(asked.topic) if isinstance(asked, Message) else None
+        if isinstance(processor, RefusedRequest):
+            return new_cell_message({}, processor.process(asked, None))
+        return super()._dispatch_request(request)
+
+
 class RefusedCommand(CommandProcessor):
     """The same for one command to a job's process.
 
@@ -217,4 +229,5 @@ def restrict_hub(desk: Desk) -> None:
     names = {one.get_command_name() for one in AdminCommands.commands}
     names -= {one.get_command_name() for one in job}
     AdminCommands.commands = [*job, *(RefusedCommand(name, witness) for name in sorted(names))]
+    client_train.FedAdminAgent = RestrictedAgent
     fed_client_base.NetAgent = SilentAgent
