@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
+from consilium.cli.language import language_of
 from consilium.cli.options import HERE, AsJson, Home
 from consilium.cli.printing import emit, show_record, show_rows
 from consilium.cli.speaking import As, PasswordFile, Reason, speaker
+from consilium.kernel.errors import texts
 from consilium.space.client import connect
 
 app = typer.Typer()
@@ -32,7 +35,7 @@ def list_items(
         (
             one["id"],
             one["kind"],
-            one["reason"],
+            _why(one["reason"]),
             one["role"],
             one["due"],
             "overdue" if one["overdue"] else one["ruling"] or "open",
@@ -83,3 +86,9 @@ def delegate(
         who = speaker(as_, password_file)
         record = node.queue.delegate(item, to, reason=reason, speaker=who)
     emit(record) if as_json else show_record("Item", record)
+
+
+def _why(reason: str) -> str:
+    """Say a code in the reader's language, if it is one whose sentence needs no facts."""
+    told = texts().get(reason, {}).get(language_of(os.environ), reason)
+    return reason if "{" in told else told

@@ -153,6 +153,7 @@ def test_a_withdrawn_release_lets_nothing_go(office: Office) -> None:
     assert not is_released(office)
     assert refusal(office, release, other) == "persons.release_settled"
     assert office.entries()[-1].kind == "approval.withdrawn"
+    assert office.release(lead).id != release.id
 
 
 def test_the_number_of_persons_that_the_steward_demands_is_kept(office: Office) -> None:
