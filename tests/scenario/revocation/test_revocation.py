@@ -29,7 +29,7 @@ LEAD, LEAVING, EXPELLED = "north", "renhe", "lakeside"
 COMMAND = (sys.executable, "-m", "consilium")
 REASON = "the ethics committee withdrew its consent"
 BAR_S = 5.0
-MINUTE_S = 15.0
+MINUTE_S = 30.0
 """With the times of this test's settings; a minute with those that are the default."""
 
 
