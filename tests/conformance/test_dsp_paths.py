@@ -8,10 +8,9 @@ from dataspace_rehearsal import Hospital, Space, terms
 from consilium.dataspace import negotiation
 from consilium.dataspace.catalog import request_catalog
 from consilium.dataspace.decisions import ScriptDecide
-from consilium.dataspace.machines import NEGOTIATION, TRANSFER
 from consilium.dataspace.policy import offer_for, policy_of
 from consilium.dataspace.ports import WireRequest
-from consilium.dataspace.records import Negotiation, Role
+from consilium.dataspace.records import Negotiation
 from consilium.dataspace.wire import builders
 from consilium.dataspace.wire.tokens import LIFETIME_S, MAX_LIFETIME_S
 
@@ -129,52 +128,6 @@ def test_a_changed_body_is_not_the_senders(north: Hospital, south: Hospital) -> 
         method="POST", path=sent.path, token=sent.token, body=sent.body.replace(b"Catalog", b"X")
     )
     assert south.answer(changed).status == 401
-
-
-def test_the_tables_are_those_of_the_specification() -> None:
-    steps = {
-        (role.value, now, to)
-        for role, rows in NEGOTIATION.items()
-        for now, ends in rows.items()
-        for to in ends
-    }
-    c, p = Role.CONSUMER.value, Role.PROVIDER.value
-    assert steps == {
-        (c, "", "REQUESTED"),
-        (c, "REQUESTED", "TERMINATED"),
-        (c, "OFFERED", "REQUESTED"),
-        (c, "OFFERED", "ACCEPTED"),
-        (c, "OFFERED", "TERMINATED"),
-        (c, "AGREED", "VERIFIED"),
-        (c, "AGREED", "TERMINATED"),
-        (p, "", "OFFERED"),
-        (p, "REQUESTED", "OFFERED"),
-        (p, "REQUESTED", "AGREED"),
-        (p, "REQUESTED", "TERMINATED"),
-        (p, "OFFERED", "TERMINATED"),
-        (p, "ACCEPTED", "AGREED"),
-        (p, "ACCEPTED", "TERMINATED"),
-        (p, "VERIFIED", "FINALIZED"),
-        (p, "VERIFIED", "TERMINATED"),
-    }
-    both = {
-        ("STARTED", "COMPLETED"),
-        ("STARTED", "SUSPENDED"),
-        ("STARTED", "TERMINATED"),
-        ("SUSPENDED", "STARTED"),
-        ("SUSPENDED", "TERMINATED"),
-        ("REQUESTED", "TERMINATED"),
-    }
-    found = {
-        (role.value, now, to)
-        for role, rows in TRANSFER.items()
-        for now, ends in rows.items()
-        for to in ends
-    }
-    assert found == {(role, *one) for role in (c, p) for one in both} | {
-        (c, "", "REQUESTED"),
-        (p, "REQUESTED", "STARTED"),
-    }
 
 
 def test_a_hospital_that_is_consumer_answers_on_the_same_paths(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -127,7 +128,7 @@ def _check_chain(hospital: Hospital, pid: Any) -> None:
         "provider",
     ]
     assert len({entry.facts["offer"] for entry in entries}) == 4
-    for before, after in zip(entries, entries[1:], strict=False):
+    for before, after in pairwise(entries):
         assert after.facts["answers"] == before.facts["policy"]
     with hospital.database.read() as connection:
         history = list_history(connection, pid)
