@@ -86,18 +86,6 @@ def test_what_is_unknown_is_a_404_of_its_kind(
     assert error["reason"]
 
 
-def test_a_catalogue_filter_is_refused(north: Hospital, south: Hospital) -> None:
-    message = builders.catalog_request() | {"filter": [{"any": "thing"}]}
-    status, error = north.post(south, f"{BASE}/catalog/request", message)
-    assert (status, error["@type"], error["code"]) == (
-        400,
-        "CatalogError",
-        "dataspace.filter_unsupported",
-    )
-    fine = builders.catalog_request() | {"filter": []}
-    assert north.post(south, f"{BASE}/catalog/request", fine)[0] == 200
-
-
 def test_a_dataset_entry_follows_the_json_rules(north: Hospital, south: Hospital) -> None:
     dataset = south.register()
     _, entry = north.get(south, f"{BASE}/catalog/datasets/{dataset.id}")

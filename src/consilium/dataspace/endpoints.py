@@ -308,7 +308,7 @@ def _show_page(connector: Connector, asked: Asked, filters: list[Any]) -> Docume
     named = parse_qs(asked.query, keep_blank_values=True)
     if asked.query and (named.keys() != {"cursor"} or len(named["cursor"]) != 1):
         raise InputError("dataspace.bad_cursor")
-    ask = read_ask(filters, cursor=named["cursor"][0] if asked.query else "")
+    ask = read_ask(filters, cursor=named["cursor"][0] if asked.query else None)
     return show_catalog(connector, asked.caller.participant, ask)
 
 
