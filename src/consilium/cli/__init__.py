@@ -23,6 +23,8 @@ NOUNS = {
     "dataset": "Connect tables and look at their quality.",
     "catalog": "Search what the hospitals of the space offer.",
     "agreement": "Ask for agreements and read them.",
+    "negotiation": "Negotiate agreements step by step, in either role.",
+    "transfer": "Pause, resume and end studies under agreements.",
     "study": "Run studies across hospitals and watch them.",
     "evidence": "Prove what happened.",
     "space": "A whole space on one machine, from one file.",

@@ -31,6 +31,7 @@ from consilium.kernel.version import __version__
 from consilium.node.directory import HubDirectory
 from consilium.node.leading import Leading
 from consilium.node.link import HubLink
+from consilium.node.management import management_router
 from consilium.node.members import members_router
 from consilium.node.membership import Membership
 from consilium.node.registration import Registrar, Registration
@@ -68,6 +69,7 @@ def make_app(rooms: Rooms) -> FastAPI:
     app.include_router(members_router(rooms.directory))
     _add_datasets(app, rooms)
     _add_agreements(app, rooms)
+    app.include_router(management_router(rooms.connector, read_terms=rooms.registrar.read_terms))
     _add_studies(app, rooms)
     _add_evidence(app, rooms)
     return app
