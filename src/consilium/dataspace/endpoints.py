@@ -28,6 +28,7 @@ from consilium.dataspace.pages import read_ask
 from consilium.dataspace.ports import WireReply, WireRequest
 from consilium.dataspace.records import Negotiation, Process, Role, Transfer
 from consilium.dataspace.wire import builders
+from consilium.dataspace.wire.anybody import anybody
 from consilium.dataspace.wire.encoding import pack
 from consilium.dataspace.wire.messages import (
     CatalogRequestMessage,
@@ -100,11 +101,18 @@ class Route:
         return unquote(found[1]) if found.groups() else ""
 
 
-def answer(connector: Connector, request: WireRequest, *, also: Sequence[Route] = ()) -> WireReply:
+def answer(
+    connector: Connector,
+    request: WireRequest,
+    *,
+    also: Sequence[Route] = (),
+    is_open: bool = False,
+) -> WireReply:
     """Answer one protocol request.
 
     `also` holds further signed paths beside the protocol's own: what a feature
-    of a higher floor answers to its peers, under its own base.
+    of a higher floor answers to its peers, under its own base. With `is_open` a
+    request without a token is `ANYBODY`'s; only for conformance runs.
 
     Discloses
     ---------
@@ -115,15 +123,23 @@ def answer(connector: Connector, request: WireRequest, *, also: Sequence[Route] 
     for route in (*ROUTES, *also):
         pid = route.match(request)
         if pid is not None:
-            status, document = _answer_route(connector, request, route, pid)
+            is_anybody = is_open and not request.token
+            status, document = _answer_route(connector, request, route, pid, is_anybody=is_anybody)
             return _reply(connector, request, status, document)
     lost = NotFoundError("dataspace.no_route", method=request.method[:8], path=request.path[:200])
     document = builders.error(CATALOG_ERROR, code=lost.code, reason=lost.public)
     return _reply(connector, request, 404, document)
 
 
-def dsp_router(connector: Connector) -> APIRouter:
+def dsp_router(
+    connector: Connector, *, also: Sequence[Route] = (), is_open: bool = False
+) -> APIRouter:
     """Serve a connector's protocol root; mount it where `connector.root` says.
+
+    Parameters
+    ----------
+    also, is_open
+        As for `answer`.
 
     Discloses
     ---------
@@ -149,7 +165,7 @@ def dsp_router(connector: Connector) -> APIRouter:
             token=token if scheme.lower() == "bearer" else "",
             body=body,
         )
-        reply = answer(connector, asked)
+        reply = answer(connector, asked, also=also, is_open=is_open)
         found, headers = packed(reply, accepted=request.headers.get("Accept-Encoding", ""))
         return Response(found, reply.status, headers)
 
@@ -179,7 +195,7 @@ def packed(reply: WireReply, *, accepted: str) -> tuple[bytes, dict[str, str]]:
 
 
 def _answer_route(
-    connector: Connector, request: WireRequest, route: Route, pid: str
+    connector: Connector, request: WireRequest, route: Route, pid: str, *, is_anybody: bool
 ) -> tuple[int, Document]:
     """Let the verb answer; the request boundary, where every fault becomes an answer."""
     caller: Caller | None = None
@@ -187,7 +203,10 @@ def _answer_route(
     try:
         if len(request.body) > connector.settings.largest_body:
             raise InputError("dataspace.too_large", limit=connector.settings.largest_body)
-        caller = _authenticate(connector, request, route, pid)
+        if is_anybody:
+            caller = anybody(connector.key.public)
+        else:
+            caller = _authenticate(connector, request, route, pid)
         document = _read_document(request)
         query = request.path.partition("?")[2]
         asked = Asked(caller=caller, pid=pid, document=document, query=query)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consilium.dataspace.connector import Connector
-from consilium.dataspace.decisions import PolicyDecide
+from consilium.dataspace.decisions import PolicyDecide, QueueDecide
 from consilium.dataspace.endpoints import answer
 from consilium.dataspace.outbox import Outbox
 from consilium.dataspace.ports import WireReply, WireRequest
@@ -23,6 +23,7 @@ from consilium.ledger.keys import SigningKey
 from consilium.ledger.lifetime import own_home, stop_on_signals
 from consilium.node.app import Rooms, make_app
 from consilium.node.desk import DeskServer
+from consilium.node.direct import serve_directly
 from consilium.node.directory import HubDirectory
 from consilium.node.engine import NodeEngine
 from consilium.node.hub_client import Caller, HubClient
@@ -76,6 +77,7 @@ def serve(home: Path) -> None:
         office = Serving(make_app(rooms), home / "run" / "api.sock")
         office.start()
         stack.callback(office.close)
+        serve_directly(stack, ground.settings, connector)
         rooms.leading.resume()
         stack.callback(rooms.leading.close)
         LOG.info("serving %s", membership.participant)
@@ -136,7 +138,7 @@ def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDir
         clock=ground.clock,
         directory=directory,
         transport=transport,
-        decide=PolicyDecide(),
+        decide=QueueDecide() if ground.settings.decide == "queue" else PolicyDecide(),
     )
     outbox = Outbox(connector)
     outbox.start()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from consilium.dataspace.wire.anybody import is_loopback
 from consilium.kernel.errors import InputError
 from consilium.kernel.tables import Fault, Section, Slip
 from consilium.node.membership import FILE
@@ -27,10 +28,21 @@ class NodeSettings:
 
     `database` is an SQLAlchemy URL; empty means the file `node.db` in the
     node's folder. `min_cases` is the smallest count that may leave, at least 5.
+    `decide` says who agrees to what is asked of this hospital: `policy` or
+    `queue`. With `listen_port` the node also serves its protocol root itself at
+    `listen_host`, with `certificate` and `certificate_key` (PEM files) unless
+    that is a loopback address. `authentication` may be `off` for protocol
+    conformance runs only, at that address only.
     """
 
     database: str = ""
     min_cases: int = 10
+    decide: str = "policy"
+    listen_host: str = "127.0.0.1"
+    listen_port: int = 0
+    certificate: str = ""
+    certificate_key: str = ""
+    authentication: str = "on"
 
     def url(self, home: Path) -> str:
         """Return the database's URL for a node in `home`."""
@@ -44,6 +56,7 @@ def load_node_settings(home: Path, *, environment: Mapping[str, str]) -> NodeSet
     ------
     InputError
         `node.unknown_setting`, `node.bad_setting`; both name source and key.
+        `node.authentication_needed`, `node.certificate_needed`.
     """
     path = home / FILE
     layers = {str(path): tomllib.loads(path.read_text(encoding="utf-8"))}
@@ -59,9 +72,31 @@ def load_node_settings(home: Path, *, environment: Mapping[str, str]) -> NodeSet
             min_cases=table.whole(
                 "min_cases", low=_LEAST_CASES, default=settings.min_cases, digits=True
             ),
+            decide=table.choice("decide", ("policy", "queue"), default=settings.decide),
+            listen_host=table.text("listen_host", default=settings.listen_host),
+            listen_port=table.whole(
+                "listen_port", low=0, high=65535, default=settings.listen_port, digits=True
+            ),
+            certificate=table.text("certificate", default=settings.certificate),
+            certificate_key=table.text("certificate_key", default=settings.certificate_key),
+            authentication=table.choice(
+                "authentication", ("on", "off"), default=settings.authentication
+            ),
         )
         table.end()
+    _check_listening(settings)
     return settings
+
+
+def _check_listening(settings: NodeSettings) -> None:
+    """Refuse a way of serving that would let others listen in or come in unsigned."""
+    is_here = is_loopback(settings.listen_host)
+    if settings.authentication == "off" and not (settings.listen_port and is_here):
+        raise InputError("node.authentication_needed", host=settings.listen_host)
+    if settings.listen_port and not (
+        is_here or (settings.certificate and settings.certificate_key)
+    ):
+        raise InputError("node.certificate_needed", host=settings.listen_host)
 
 
 def _refuse(source: str, slip: Slip) -> InputError:
