@@ -86,13 +86,14 @@ class Both:
         """Let the peer of the side in this role send it a message."""
         owner, peer = self.side(role)
         pids = {role: process.pid, role.other: process.peer_pid}
-        path, message = self._message(process, suffix)
+        path, message = self.message(process, suffix)
         message = builders.with_pids(
             message, provider=pids[Role.PROVIDER], consumer=pids[Role.CONSUMER]
         )
         return peer.post(owner, path, message)
 
-    def _message(self, process: Process, suffix: str) -> tuple[str, builders.Document]:
+    def message(self, process: Process, suffix: str) -> tuple[str, builders.Document]:
+        """Write one message about a process, and the path that it goes to."""
         self.count += 1
         if isinstance(process, Transfer):
             message = {
