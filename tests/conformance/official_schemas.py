@@ -16,6 +16,7 @@ FOLDERS = {
     "Contract": "negotiation",
     "Transfer": "transfer",
     "Version": "common",
+    "Did": "common",
 }
 
 

@@ -23,6 +23,8 @@ NOUNS = {
     "dataset": "Connect tables and look at their quality.",
     "catalog": "Search what the hospitals of the space offer.",
     "agreement": "Ask for agreements, read them, end them.",
+    "negotiation": "Negotiate agreements step by step, in either role.",
+    "transfer": "Pause, resume and end studies under agreements.",
     "study": "Run studies across hospitals and watch them.",
     "passport": "Prove where a model comes from, and what was revoked since.",
     "model": "Hand out models that were released.",

@@ -13,6 +13,7 @@ from consilium.dataspace.ports import Decide, Directory, Transport, Verdict
 from consilium.dataspace.records import Negotiation, Process, Transfer
 from consilium.dataspace.settings import DataspaceSettings
 from consilium.dataspace.store import get_process
+from consilium.dataspace.wire.anybody import ANYBODY, OpenClient
 from consilium.dataspace.wire.builders import BASE
 from consilium.dataspace.wire.client import Client
 from consilium.dataspace.wire.replays import ReplayGuard
@@ -100,6 +101,10 @@ class Connector:
         """Keep that somebody answered in a peer's name, and was not believed."""
         facts: dict[str, Json] = {"code": refusal.code, "reason": refusal.public[:400]}
         self.database.refusals.keep("answer.refused", peer, facts, rule=refusal.code)
+
+    def client_of(self, process: Process) -> Client | OpenClient:
+        """Our way of asking a process's peer."""
+        return OpenClient(process.callback) if process.peer == ANYBODY else self.client
 
     def wait_for(
         self,

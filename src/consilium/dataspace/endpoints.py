@@ -28,6 +28,7 @@ from consilium.dataspace.pages import read_ask
 from consilium.dataspace.ports import WireReply, WireRequest
 from consilium.dataspace.records import Negotiation, Process, Role, Transfer
 from consilium.dataspace.wire import builders
+from consilium.dataspace.wire.anybody import anybody
 from consilium.dataspace.wire.encoding import pack
 from consilium.dataspace.wire.messages import (
     CatalogRequestMessage,
@@ -101,11 +102,18 @@ class Route:
         return unquote(found[1]) if found.groups() else ""
 
 
-def answer(connector: Connector, request: WireRequest, *, also: Sequence[Route] = ()) -> WireReply:
+def answer(
+    connector: Connector,
+    request: WireRequest,
+    *,
+    also: Sequence[Route] = (),
+    is_open: bool = False,
+) -> WireReply:
     """Answer one protocol request.
 
     `also` holds further signed paths beside the protocol's own: what a feature
-    of a higher floor answers to its peers, under its own base.
+    of a higher floor answers to its peers, under its own base. With `is_open` a
+    request without a token is `ANYBODY`'s; only for conformance runs.
 
     Discloses
     ---------
@@ -116,12 +124,19 @@ def answer(connector: Connector, request: WireRequest, *, also: Sequence[Route] 
     for route in (*ROUTES, *also):
         pid = route.match(request)
         if pid is not None:
-            return _answer_route(connector, request, route, pid)
-    return _answer_route(connector, request, _lost(request), "")
+            return _answer_route(connector, request, route, pid, is_open=is_open)
+    return _answer_route(connector, request, _lost(request), "", is_open=is_open)
 
 
-def dsp_router(connector: Connector) -> APIRouter:
+def dsp_router(
+    connector: Connector, *, also: Sequence[Route] = (), is_open: bool = False
+) -> APIRouter:
     """Serve a connector's protocol root; mount it where `connector.root` says.
+
+    Parameters
+    ----------
+    also, is_open
+        As for `answer`.
 
     Discloses
     ---------
@@ -147,7 +162,7 @@ def dsp_router(connector: Connector) -> APIRouter:
             token=token if scheme.lower() == "bearer" else "",
             body=body,
         )
-        reply = answer(connector, asked)
+        reply = answer(connector, asked, also=also, is_open=is_open)
         found, headers = packed(reply, accepted=request.headers.get("Accept-Encoding", ""))
         return Response(found, reply.status, headers)
 
@@ -186,7 +201,9 @@ def _lost(request: WireRequest) -> Route:
     return Route(request.method, request.path, CATALOG_ERROR, refuse, base="")
 
 
-def _answer_route(connector: Connector, request: WireRequest, route: Route, pid: str) -> WireReply:
+def _answer_route(
+    connector: Connector, request: WireRequest, route: Route, pid: str, *, is_open: bool
+) -> WireReply:
     """Let the verb answer; the request boundary, where every fault becomes an answer.
 
     Only a request whose sender is proven gets a signed answer. Whoever carries
@@ -198,7 +215,7 @@ def _answer_route(connector: Connector, request: WireRequest, route: Route, pid:
     try:
         if len(request.body) > connector.settings.largest_body:
             raise InputError("dataspace.too_large", limit=connector.settings.largest_body)
-        caller = _authenticate(connector, request, route, pid)
+        caller = _caller_of(connector, request, route, pid, is_open=is_open)
         document = _read_document(request)
         query = request.path.partition("?")[2]
         asked = Asked(caller=caller, pid=pid, document=document, query=query)
@@ -231,6 +248,14 @@ def _status(refusal: ConsiliumError) -> int:
     if refusal.code == "dataspace.broken":
         return 500
     return _STATUS.get(refusal.family, refusal.http_status)
+
+
+def _caller_of(
+    connector: Connector, request: WireRequest, route: Route, pid: str, *, is_open: bool
+) -> Caller:
+    if is_open and not request.token:
+        return anybody(connector.key.public)
+    return _authenticate(connector, request, route, pid)
 
 
 def _authenticate(connector: Connector, request: WireRequest, route: Route, pid: str) -> Caller:
@@ -320,10 +345,13 @@ def _reply(
     body = canonical_bytes(document)
     if connector is None or to is None:
         return WireReply(status=status, body=body)
+    links = _links(connector, document)
+    if not to.token:
+        return WireReply(status=status, body=body, links=links)
     token = make_answer(
         connector.key, issuer=connector.me, request=to.token, status=status, body=body
     )
-    return WireReply(status=status, body=body, token=token, links=_links(connector, document))
+    return WireReply(status=status, body=body, token=token, links=links)
 
 
 def _links(connector: Connector, document: Document) -> dict[str, str]:
@@ -354,7 +382,7 @@ def _show_page(connector: Connector, asked: Asked, filters: list[Any]) -> Docume
     named = parse_qs(asked.query, keep_blank_values=True)
     if asked.query and (named.keys() != {"cursor"} or len(named["cursor"]) != 1):
         raise InputError("dataspace.bad_cursor")
-    ask = read_ask(filters, cursor=named["cursor"][0] if asked.query else "")
+    ask = read_ask(filters, cursor=named["cursor"][0] if asked.query else None)
     return show_catalog(connector, asked.caller.participant, ask)
 
 

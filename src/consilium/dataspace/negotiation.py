@@ -267,7 +267,7 @@ def decide_next(tx: Transaction, process: Negotiation, connector: Connector) -> 
     ---------
     The step, to the peer, if it is taken.
     """
-    if (process.role, process.state) not in _NEXT:
+    if not has_next(process):
         return
     is_provider = process.role is Role.PROVIDER
     dataset = find_dataset(tx.connection, process.dataset) if is_provider else None
@@ -288,6 +288,16 @@ def take_next(tx: Transaction, process: Negotiation, connector: Connector) -> Ne
     if take_it is None:
         raise _no_step(process, "next")
     return take_it(tx, process, connector)
+
+
+def has_next(process: Negotiation) -> bool:
+    """Tell whether the step that leads on is ours.
+
+    Discloses
+    ---------
+    Nothing.
+    """
+    return (process.role, process.state) in _NEXT
 
 
 def end_negotiation(

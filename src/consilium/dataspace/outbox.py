@@ -245,7 +245,9 @@ def _try(connector: Connector, row: Row[Any], process: Process) -> _Answer:
         ours, theirs = str(process.pid), str(process.peer_pid)
         provider, consumer = (theirs, ours) if is_consumer else (ours, theirs)
         message = with_pids(message, provider=provider, consumer=consumer)
-    status, reply = connector.client.post(process.peer, _path(row.path, process), message)
+    status, reply = connector.client_of(process).post(
+        process.peer, _path(row.path, process), message
+    )
     if 200 <= status < 300:
         peer_pid = reply.get(_OPENED[process.role]) if opens else process.peer_pid
         if not isinstance(peer_pid, str) or not peer_pid:
@@ -278,7 +280,7 @@ def _compare(
 def _peer_state(connector: Connector, process: Process) -> str:
     """Ask the peer where the process stands with it."""
     path = _path(_STATE_PATH[type(process)], process)
-    status, reply = connector.client.get(process.peer, path)
+    status, reply = connector.client_of(process).get(process.peer, path)
     return str(reply.get("state", NONE)) if status == 200 else NONE
 
 

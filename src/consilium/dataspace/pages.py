@@ -55,7 +55,7 @@ class Ask:
         return base64.urlsafe_b64encode(canonical_bytes(found)).decode("ascii").rstrip("=")
 
 
-def read_ask(filters: list[Any], *, cursor: str = "") -> Ask:
+def read_ask(filters: list[Any], *, cursor: str | None = None) -> Ask:
     """Read a catalogue request's filter, and the cursor of its address.
 
     The filter is a list of objects whose entries must all hold: `name` (short
@@ -72,7 +72,7 @@ def read_ask(filters: list[Any], *, cursor: str = "") -> Ask:
     Nothing.
     """
     asked = _read_filters(filters)
-    if not cursor:
+    if cursor is None:
         return Ask(filters=asked)
     found = _read_cursor(cursor)
     if asked not in ({}, found.filters):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from consilium.dataspace.policy import evaluate
@@ -114,6 +114,25 @@ def verify_study(signed: str, agreement: Agreement, *, now: datetime) -> StudyCl
     }
     evaluate(agreement.policy, facts, later=_LATER).require()
     return claims
+
+
+def no_study(name: str) -> StudyClaims:
+    """Stand in for the study that a conformance run does not have.
+
+    Discloses
+    ---------
+    Nothing. No gate lets through what nobody has signed.
+    """
+    return StudyClaims(
+        study=StudyId(name),
+        digest=digest_json(None),
+        lead="",
+        purpose="",
+        rounds=0,
+        recipe="",
+        expires=datetime.max.replace(tzinfo=UTC),
+        sites=(),
+    )
 
 
 def _read_claims(payload: dict[str, Any]) -> StudyClaims:

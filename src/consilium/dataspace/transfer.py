@@ -121,6 +121,22 @@ def start(connector: Connector, pid: ProcessId) -> Transfer:
         return start_transfer(tx, get_process(tx.connection, Transfer, pid), connector)
 
 
+def resume(connector: Connector, pid: ProcessId) -> Transfer:
+    """Resume a suspended transfer; raises as `start`.
+
+    Discloses
+    ---------
+    The step, to the peer.
+    """
+    with connector.database.write() as tx:
+        process = get_process(tx.connection, Transfer, pid)
+        if process.state != SUSPENDED:
+            raise StateError(
+                "dataspace.bad_step", now=process.state, wanted=STARTED, sender=process.role.value
+            )
+        return start_transfer(tx, process, connector)
+
+
 def suspend(connector: Connector, pid: ProcessId, *, code: str, reason: str) -> Transfer:
     """Pause a transfer; until it is resumed it gives no lease. Raises as `start`.
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from consilium.dataspace.arrivals import admit_message, check_pinned, get_peers_process
 from consilium.dataspace.connector import Connector
-from consilium.dataspace.machines import COMPLETED, STARTED, SUSPENDED, TERMINATED
+from consilium.dataspace.machines import COMPLETED, FINALIZED, STARTED, SUSPENDED, TERMINATED
 from consilium.dataspace.ports import Action, Question, Verdict
-from consilium.dataspace.records import Role, Transfer
+from consilium.dataspace.records import Agreement, Role, Transfer
 from consilium.dataspace.revoked import check_not_revoked
 from consilium.dataspace.steps import begin, step
 from consilium.dataspace.store import (
@@ -22,8 +22,10 @@ from consilium.dataspace.store import (
     find_transfer,
     get_agreement,
 )
+from consilium.dataspace.studies import StudyClaims, no_study
 from consilium.dataspace.transfer import check_study, end_transfer, new_transfer, start_transfer
 from consilium.dataspace.wire import builders
+from consilium.dataspace.wire.anybody import ANYBODY
 from consilium.dataspace.wire.messages import (
     Pids,
     TransferRequestMessage,
@@ -85,9 +87,7 @@ def on_transfer_request(
         if known is not None:
             return _same_request(known, message)
         check_not_revoked(tx.connection, agreed)
-        if message.format != builders.FORMAT or not address.get("endpoint"):
-            raise InputError("dataspace.bad_format", format=builders.FORMAT)
-        claims = check_study(connector, agreed, message.study)
+        claims = _claims_of(connector, agreed, message, address=address)
         other = find_transfer(tx.connection, agreement=agreed.id, study=claims.study)
         if other is not None:
             raise StateError("dataspace.study_known", study=claims.study, now=other.state)
@@ -104,6 +104,25 @@ def on_transfer_request(
         process = begin(tx, process, connector=connector, by=by)
         _decide(tx, process, connector)
     return process
+
+
+def _claims_of(
+    connector: Connector,
+    agreed: Agreement,
+    message: TransferRequestMessage,
+    *,
+    address: dict[str, Any],
+) -> StudyClaims:
+    """Read the signed study; a conformance run has none, and its transfer opens no gate."""
+    if agreed.consumer == ANYBODY:
+        if agreed.state != FINALIZED:
+            raise StateError(
+                "dataspace.not_finalized", agreement=agreed.id, now=agreed.state, wanted=FINALIZED
+            )
+        return no_study(message.consumer_pid)
+    if message.format != builders.FORMAT or not address.get("endpoint"):
+        raise InputError("dataspace.bad_format", format=builders.FORMAT)
+    return check_study(connector, agreed, message.study)
 
 
 def on_start(connector: Connector, pid: str, message: Pids, *, by: Caller) -> Transfer:

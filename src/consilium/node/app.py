@@ -27,6 +27,7 @@ from consilium.node.directory import HubDirectory
 from consilium.node.evidence import EvidenceDesk, add_evidence
 from consilium.node.leading import Leading
 from consilium.node.link import HubLink
+from consilium.node.management import management_router
 from consilium.node.marking import list_marks
 from consilium.node.members import members_router
 from consilium.node.membership import Membership
@@ -61,6 +62,7 @@ def make_app(rooms: Rooms) -> FastAPI:
     app.include_router(persons_router(rooms.reception, rooms.connector))
     _add_datasets(app, rooms)
     app.include_router(agreements_router(_shelf(rooms)))
+    app.include_router(management_router(rooms.connector, read_terms=rooms.registrar.read_terms))
     _add_studies(app, rooms)
     add_evidence(app, rooms.evidence)
     return app

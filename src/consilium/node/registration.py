@@ -97,7 +97,7 @@ class Registrar:
         if not Path(registration.path).is_absolute():
             raise InputError("node.path_not_whole")
         check_governance(registration.governance)
-        terms = self._read_terms(registration.terms)
+        terms = self.read_terms(registration.terms)
         policy_of(terms, offer=OfferId(new_urn()))
         self._read_budget(registration)
         return terms
@@ -119,8 +119,14 @@ class Registrar:
 
         return work
 
-    def _read_terms(self, record: Mapping[str, Any]) -> Terms:
-        """Read terms, with recipes by name turned into their digests."""
+    def read_terms(self, record: Mapping[str, Any]) -> Terms:
+        """Read terms, with recipes by name turned into their digests.
+
+        Raises
+        ------
+        InputError
+            `dataspace.bad_terms`.
+        """
         for name in record:
             if name not in {item.name for item in fields(Terms)}:
                 raise InputError("dataspace.bad_terms", term=name[:80])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from consilium.dataspace.caution import AfterRevocation
 from consilium.dataspace.connector import Connector
-from consilium.dataspace.endpoints import answer
+from consilium.dataspace.endpoints import Route, answer
 from consilium.dataspace.outbox import Outbox
 from consilium.dataspace.ports import WireReply, WireRequest
 from consilium.dataspace.records import PrivacyBudget
@@ -31,6 +31,7 @@ from consilium.ledger.tiles import LogTiles
 from consilium.ledger.witnessing import LogMemory, Witness
 from consilium.node.app import Rooms, make_app
 from consilium.node.desk import DeskServer
+from consilium.node.direct import serve_directly
 from consilium.node.directory import HubDirectory
 from consilium.node.enforcement import Enforcement, end_revoked
 from consilium.node.engine import NodeEngine
@@ -98,10 +99,12 @@ def serve(home: Path) -> None:
     with ExitStack() as stack:
         stack.enter_context(own_home(home))
         ground = _lay_ground(stack, home, membership, settings)
-        rooms = _build(stack, ground, _open_front(stack, ground))
+        front = _open_front(stack, ground)
+        rooms = _build(stack, ground, front)
         office = Serving(make_app(rooms), home / "run" / "api.sock")
         office.start()
         stack.callback(office.close)
+        serve_directly(stack, ground.settings, front.connector, also=front.routes)
         rooms.leading.resume()
         stack.callback(rooms.leading.close)
         LOG.info("serving %s", membership.participant)
@@ -148,6 +151,7 @@ class Front:
     connector: Connector
     directory: HubDirectory
     witness: Witness
+    routes: tuple[Route, ...]
     answer: Answerer
 
 
@@ -189,7 +193,13 @@ def _open_front(stack: ExitStack, ground: Ground) -> Front:
     stack.callback(outbox.stop)
     # Closed before the outbox stops: a peer that does not answer must not hold up the end.
     stack.callback(client.close)
-    return Front(connector=connector, directory=directory, witness=witness, answer=answer_here)
+    return Front(
+        connector=connector,
+        directory=directory,
+        witness=witness,
+        routes=routes,
+        answer=answer_here,
+    )
 
 
 def _build(stack: ExitStack, ground: Ground, front: Front) -> Rooms:

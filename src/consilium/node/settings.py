@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from consilium.dataspace.records import PrivacyBudget
+from consilium.dataspace.wire.anybody import is_loopback
 from consilium.kernel.errors import InputError
 from consilium.kernel.tables import Fault, Section, Slip, is_number
 from consilium.node.membership import FILE
@@ -46,6 +47,10 @@ class NodeSettings:
     hospital's agreement and start; more where persons decide there.
     `proxy` is `http://host:port`, `direct`, or empty for what the environment says;
     `proxy_login` is the path of a file with `user:password` for it.
+    With `listen_port` the node also serves its protocol root itself at
+    `listen_host`, with `certificate` and `certificate_key` (PEM files) unless
+    that is a loopback address. `authentication` may be `off` for protocol
+    conformance runs only, at that address only.
     """
 
     database: str = ""
@@ -56,6 +61,11 @@ class NodeSettings:
     answer_s: int = 60
     proxy: str = ""
     proxy_login: str = ""
+    listen_host: str = "127.0.0.1"
+    listen_port: int = 0
+    certificate: str = ""
+    certificate_key: str = ""
+    authentication: str = "on"
 
     def url(self, home: Path) -> str:
         """Return the database's URL for a node in `home`."""
@@ -74,8 +84,11 @@ def load_node_settings(home: Path, *, environment: Mapping[str, str]) -> NodeSet
     ------
     InputError
         `node.unknown_setting`, `node.bad_setting`; both name source and key.
+        `node.authentication_needed`, `node.certificate_needed`.
     """
-    return _load(home, SECTION, environment, usual=NodeSettings(), read=_read_node)
+    settings = _load(home, SECTION, environment, usual=NodeSettings(), read=_read_node)
+    _check_listening(settings)
+    return settings
 
 
 def load_approval_settings(home: Path, *, environment: Mapping[str, str]) -> ApprovalSettings:
@@ -112,6 +125,13 @@ def _read_node(table: Section, before: NodeSettings) -> NodeSettings:
         epsilon=_amount(table, "epsilon", before.epsilon, high=_GREATEST_EPSILON),
         delta=_amount(table, "delta", before.delta, high=_GREATEST_DELTA),
         members_s=table.whole("members_s", low=1, high=60, default=before.members_s, digits=True),
+        listen_host=table.text("listen_host", default=before.listen_host),
+        listen_port=table.whole(
+            "listen_port", low=0, high=65535, default=before.listen_port, digits=True
+        ),
+        certificate=table.text("certificate", default=before.certificate),
+        certificate_key=table.text("certificate_key", default=before.certificate_key),
+        authentication=table.choice("authentication", ("on", "off"), default=before.authentication),
         proxy=table.text("proxy", default=before.proxy),
         proxy_login=table.text("proxy_login", default=before.proxy_login),
         answer_s=table.whole(
@@ -145,6 +165,17 @@ def _read_approvals(table: Section, before: ApprovalSettings) -> ApprovalSetting
             "release_days", low=1, high=_MOST_DAYS, default=before.release_days, digits=True
         ),
     )
+
+
+def _check_listening(settings: NodeSettings) -> None:
+    """Refuse a way of serving that would let others listen in or come in unsigned."""
+    is_here = is_loopback(settings.listen_host)
+    if settings.authentication == "off" and not (settings.listen_port and is_here):
+        raise InputError("node.authentication_needed", host=settings.listen_host)
+    if settings.listen_port and not (
+        is_here or (settings.certificate and settings.certificate_key)
+    ):
+        raise InputError("node.certificate_needed", host=settings.listen_host)
 
 
 def _refuse(source: str, slip: Slip) -> InputError:

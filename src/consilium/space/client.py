@@ -22,6 +22,7 @@ from consilium.space.persons import Approvals, Models, Persons, Queue
 from consilium.space.proof import verify_home
 from consilium.space.record import ResultRecord
 from consilium.space.schemas import read_schema_text
+from consilium.space.steering import Negotiations, Transfers
 from consilium.space.wire import POLL_S, Progress, Wire
 
 Record = dict[str, Any]
@@ -59,6 +60,8 @@ class Client:
         self.catalog = Catalog(wire)
         self.datasets = Datasets(wire)
         self.agreements = Agreements(wire)
+        self.negotiations = Negotiations(wire)
+        self.transfers = Transfers(wire)
         self.studies = Studies(wire)
         self.evidence = Evidence(wire)
         self.persons = Persons(wire)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -128,7 +128,7 @@ def _check_chain(hospital: Hospital, pid: Any) -> None:
         "provider",
     ]
     assert len({entry.facts["offer"] for entry in entries}) == 4
-    for before, after in itertools.pairwise(entries):
+    for before, after in pairwise(entries):
         assert after.facts["answers"] == before.facts["policy"]
     with hospital.database.read() as connection:
         history = list_history(connection, pid)

@@ -116,3 +116,39 @@ def test_a_slip_about_approvals_is_named(tmp_path: Path, text: str, code: str, k
     with pytest.raises(InputError) as caught:
         load_approvals(tmp_path, text)
     assert (caught.value.code, caught.value.facts["key"]) == (code, key)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ('authentication = "off"', "node.authentication_needed"),
+        ('authentication = "off"\nlisten_port = 1', ""),
+        ('authentication = "off"\nlisten_port = 1\nlisten_host = "::1"', ""),
+        (
+            'authentication = "off"\nlisten_port = 1\nlisten_host = "10.0.0.1"',
+            "node.authentication_needed",
+        ),
+        (
+            'authentication = "off"\nlisten_port = 1\nlisten_host = "localhost"',
+            "node.authentication_needed",
+        ),
+        (
+            'authentication = "off"\nlisten_port = 1\nlisten_host = "0.0.0.0"\n'
+            'certificate = "c"\ncertificate_key = "k"',
+            "node.authentication_needed",
+        ),
+        ('listen_port = 1\nlisten_host = "10.0.0.1"', "node.certificate_needed"),
+        (
+            'listen_port = 1\nlisten_host = "10.0.0.1"\ncertificate = "c"\ncertificate_key = "k"',
+            "",
+        ),
+        ('authentication = "no"', "node.bad_setting"),
+    ],
+)
+def test_authentication_is_off_on_this_machine_only(tmp_path: Path, text: str, code: str) -> None:
+    if not code:
+        load(tmp_path, f"[node]\n{text}\n")
+        return
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, f"[node]\n{text}\n")
+    assert caught.value.code == code

@@ -255,6 +255,24 @@ class Catalog(CatalogEntry):
     participant: str = Field(alias="participantId")
 
 
+class DatasetRequestMessage(Message):
+    """Asks for one dataset; the HTTPS binding has a path instead."""
+
+    type: Literal["DatasetRequestMessage"] = Field(alias="@type")
+    dataset: str
+
+
+class DidService(Shape):
+    """An entry of a DID document that says where a catalogue is."""
+
+    context: list[str] = Field(default_factory=list, alias="@context")
+    id: str
+    type: Literal["DataService", "CatalogService"]
+    endpoint: Annotated[str, Field(pattern=r"https?://.*?/catalog$")] = Field(
+        alias="serviceEndpoint"
+    )
+
+
 class Version(Shape):
     """One version of the protocol that a participant speaks."""
 
@@ -273,6 +291,7 @@ MODELS: Mapping[str, type[Shape]] = {
     model.__name__: model
     for model in (
         CatalogRequestMessage,
+        DatasetRequestMessage,
         ContractRequestMessage,
         ContractOfferMessage,
         ContractAgreementMessage,

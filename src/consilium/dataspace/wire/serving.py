@@ -35,6 +35,17 @@ class TlsPlace:
     key: Path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainPlace:
+    """Where to listen without TLS; for a loopback address."""
+
+    host: str
+    port: int
+
+
+Place = Path | TlsPlace | PlainPlace
+
+
 class Serving:
     """One application, served in a thread until closed.
 
@@ -42,11 +53,11 @@ class Serving:
     ----------
     app : ASGI application
         What is served.
-    place : Path or TlsPlace
+    place : Path, TlsPlace or PlainPlace
         A unix socket's path (made for this user alone), or a network address.
     """
 
-    def __init__(self, app: ASGIApp, place: Path | TlsPlace) -> None:
+    def __init__(self, app: ASGIApp, place: Place) -> None:
         self._place = place
         options: dict[str, object] = {
             "log_config": None,
@@ -150,13 +161,13 @@ def _check_pair(place: TlsPlace) -> None:
         ) from error
 
 
-def _listen(place: Path | TlsPlace) -> socket.socket:
+def _listen(place: Place) -> socket.socket:
     listener = socket.socket(_family(place), socket.SOCK_STREAM)
     try:
-        if isinstance(place, TlsPlace):
-            _bind_to_port(listener, place)
-        else:
+        if isinstance(place, Path):
             _bind_to_path(listener, place)
+        else:
+            _bind_to_port(listener, place)
         listener.listen(_WAITING)
     except OSError as error:
         listener.close()
@@ -164,13 +175,13 @@ def _listen(place: Path | TlsPlace) -> socket.socket:
     return listener
 
 
-def _family(place: Path | TlsPlace) -> socket.AddressFamily:
+def _family(place: Place) -> socket.AddressFamily:
     if isinstance(place, Path):
         return socket.AF_UNIX
     return socket.AF_INET6 if ":" in place.host else socket.AF_INET
 
 
-def _bind_to_port(listener: socket.socket, place: TlsPlace) -> None:
+def _bind_to_port(listener: socket.socket, place: TlsPlace | PlainPlace) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     with contextlib.suppress(OSError):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -184,12 +195,12 @@ def _bind_to_path(listener: socket.socket, place: Path) -> None:
     place.chmod(0o600)  # before `listen`: until then nobody can connect
 
 
-def _refusal(place: Path | TlsPlace, error: OSError) -> StateError:
-    if isinstance(place, TlsPlace) and error.errno == errno.EADDRINUSE:
+def _refusal(place: Place, error: OSError) -> StateError:
+    if not isinstance(place, Path) and error.errno == errno.EADDRINUSE:
         return StateError("boundary.port_taken", port=place.port, host=place.host)
     reason = error.strerror or str(error)
     return StateError("boundary.cannot_listen", place=_name(place), reason=reason)
 
 
-def _name(place: Path | TlsPlace) -> str:
-    return f"{place.host}:{place.port}" if isinstance(place, TlsPlace) else str(place)
+def _name(place: Place) -> str:
+    return str(place) if isinstance(place, Path) else f"{place.host}:{place.port}"
