@@ -19,7 +19,7 @@ VERBS = {
     "catalog": {"search"},
     "agreement": {"list", "show", "request"},
     "study": {"run", "show", "stop", "list"},
-    "evidence": {"verify", "list"},
+    "evidence": {"verify", "list", "prove", "export"},
     "space": {"up", "run", "down", "status"},
     "data": {"fetch"},
 }
