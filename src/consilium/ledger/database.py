@@ -20,7 +20,7 @@ from consilium.ledger.keys import SigningKey
 from consilium.ledger.migration import migrate
 from consilium.ledger.notes import check_origin
 from consilium.ledger.refusals import Refusals
-from consilium.ledger.turns import Group, TurnQueue
+from consilium.ledger.turns import SHARE_S, Group, TurnQueue
 
 _OPENING = threading.Lock()
 
@@ -33,6 +33,7 @@ def open_database(
     origin: str,
     wait_s: float = WAIT_S,
     tree: TreeHash = SHA256,
+    share_s: float = SHARE_S,
 ) -> Database:
     """Open a database, making it or bringing it to this release's schema first.
 
@@ -51,6 +52,8 @@ def open_database(
         How long a writer waits for its turn before it is refused.
     tree : TreeHash
         What the evidence log is hashed with; always the same for one database.
+    share_s : float
+        How long a writer that is done may wait for others to share its commit.
 
     Raises
     ------
@@ -72,7 +75,7 @@ def open_database(
         except BaseException:
             engines.close()
             raise
-    return Database(engines, key=key, clock=clock, origin=origin, head=head)
+    return Database(engines, key=key, clock=clock, origin=origin, head=head, share_s=share_s)
 
 
 class Transaction:
@@ -145,10 +148,19 @@ class Database:
         As for `open_database`.
     head : Head
         The log's end, checked.
+    share_s : float
+        As for `open_database`.
     """
 
     def __init__(
-        self, engines: Engines, *, key: SigningKey, clock: Clock, origin: str, head: Head
+        self,
+        engines: Engines,
+        *,
+        key: SigningKey,
+        clock: Clock,
+        origin: str,
+        head: Head,
+        share_s: float = SHARE_S,
     ) -> None:
         self.origin = origin
         self.refusals = Refusals(self)
@@ -157,6 +169,7 @@ class Database:
         self._key = key
         self._clock = clock
         self._head = head
+        self._share_s = share_s
         self._queue = TurnQueue()
         self._group: Group | None = None
 
@@ -215,13 +228,19 @@ class Database:
         return self._group
 
     def _open_group(self) -> Group:
-        return Group(self._engines, key=self._key, origin=self.origin, trusted=self._head)
+        return Group(
+            self._engines,
+            key=self._key,
+            origin=self.origin,
+            trusted=self._head,
+            share_s=self._share_s,
+        )
 
     def _give_up(self, error: BaseException) -> None:
         """Leave a turn that came to nothing; what others have written is theirs to keep."""
         group = self._group
         if group is None:
-            self._queue.pass_on()
+            self._queue.give_back()
             return
         group.take_back(error)
         with suppress(ConsiliumError, SQLAlchemyError):
@@ -229,9 +248,7 @@ class Database:
 
     def _leave(self, group: Group) -> None:
         """Hand turn and group to the next writer; if there is none, commit."""
-        if self._queue.is_wanted() and group.is_open():
-            self._queue.pass_on()
-        else:
+        if not (group.is_open() and self._queue.hand_over()):
             self._end(group)
 
     def _end(self, group: Group) -> None:
@@ -241,4 +258,4 @@ class Database:
                 self._head = group.head
         finally:
             self._group = None
-            self._queue.pass_on()
+            self._queue.give_back()

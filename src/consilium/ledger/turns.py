@@ -10,8 +10,9 @@ one commit, and each returns only when that commit is durable.
 3. A writer that fails is taken back to its savepoint, with its evidence; the
    first, which has none, takes the whole transaction back.
 4. A writer that succeeds hands the turn and the open group to the next one
-   waiting and waits for the commit. If nobody waits, or the group is as old or
-   as large as it may be, it seals and commits at once. So a writer that is
+   waiting and waits for the commit. If nobody waits, or the group's first writer
+   has waited long enough, or the group is as large as it may be, it seals and
+   commits at once. So a writer that is
    alone waits for nobody.
 5. When the commit fails, nothing of the group has happened and each of its
    writers is told so.
@@ -34,15 +35,15 @@ from consilium.ledger.engines import TAKEN_BACK, Engines, refusals
 from consilium.ledger.evidence import Head, LogWriter
 from consilium.ledger.keys import SigningKey
 
-OLDEST_S = 0.025
-"""After so long a group takes in nobody more; with the commit itself it stays below 50 ms."""
+SHARE_S = 0.025
+"""So long after its first writer was done a group takes in nobody more: commits of 50 ms at most."""
 MOST = 256
 """Writers that share one commit."""
 _SAVEPOINT = "SAVEPOINT consilium_turn"
 _TAKE_BACK = "ROLLBACK TO SAVEPOINT consilium_turn"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Ticket:
     thread: int
     bell: threading.Event = field(default_factory=threading.Event)
@@ -59,10 +60,6 @@ class TurnQueue:
     def is_mine(self) -> bool:
         """Say whether this thread has the turn."""
         return self._holder == threading.get_ident()
-
-    def is_wanted(self) -> bool:
-        """Say whether somebody waits."""
-        return bool(self._waiting)
 
     def take(self, timeout_s: float) -> bool:
         """Wait for the turn; say whether it came.
@@ -83,7 +80,17 @@ class TurnQueue:
                     self._waiting.remove(ticket)
         return self.is_mine()
 
-    def pass_on(self) -> None:
+    def hand_over(self) -> bool:
+        """Give the turn to whoever waits longest; if nobody does, keep it and say so."""
+        with self._lock:
+            if not self._waiting:
+                return False
+            ticket = self._waiting.popleft()
+            self._holder = ticket.thread
+        ticket.bell.set()
+        return True
+
+    def give_back(self) -> None:
         """Give the turn to whoever waits longest, or to nobody."""
         with self._lock:
             ticket = self._waiting.popleft() if self._waiting else None
@@ -107,6 +114,8 @@ class Group:
         Who signs, under which name.
     trusted : Head
         The head that this process wrote last.
+    share_s : float
+        So long after its first writer was done it takes in nobody more.
 
     Raises
     ------
@@ -114,13 +123,16 @@ class Group:
         As `Database.write`; nothing is left open then.
     """
 
-    def __init__(self, engines: Engines, *, key: SigningKey, origin: str, trusted: Head) -> None:
+    def __init__(
+        self, engines: Engines, *, key: SigningKey, origin: str, trusted: Head, share_s: float
+    ) -> None:
         self.place = engines.place
         self.members = 0
         self.error: BaseException | None = None
         self.head = trusted
         self._ended = threading.Event()
-        self._begun = time.monotonic()
+        self._share_s = share_s
+        self._ends = float("inf")
         self._context = engines.begin_write()
         self.connection: Connection = self._context.__enter__()
         try:
@@ -131,7 +143,7 @@ class Group:
 
     def is_open(self) -> bool:
         """Say whether one more writer may join."""
-        young = time.monotonic() - self._begun < OLDEST_S
+        young = time.monotonic() < self._ends
         return self.error is None and young and self.members < MOST
 
     def enter(self) -> None:
@@ -151,6 +163,8 @@ class Group:
         """
         if self.members and self.connection.info.pop(TAKEN_BACK, False):
             self.log.check_mark()
+        if not self.members:
+            self._ends = time.monotonic() + self._share_s
         self.members += 1
 
     def take_back(self, error: BaseException) -> None:

@@ -31,6 +31,7 @@ PEERS = 3
 """Peers that a node asks; each of n nodes is asked by about as many."""
 PERIOD_S = 60.0
 _SHORT_S = 10.0
+_END_S = 2.0
 _LOG = logging.getLogger("consilium.witnessing")
 
 
@@ -108,10 +109,10 @@ class Witnessing:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; a request under way is waited for."""
+        """End; a request under way is waited for, but not for long."""
         self._ended.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_END_S)
 
     def show_hub(self) -> bool:
         """Have the hub cosign our present checkpoint; say whether that was still to do.

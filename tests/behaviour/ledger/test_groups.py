@@ -54,8 +54,18 @@ class Crowd:
 
 
 @pytest.fixture
-def crowd(place: Any, database: Database) -> Crowd:
+def crowd(place: Any) -> Crowd:
+    """Give writers that have all the time to join, however busy the machine is."""
+    database = place.open(share_s=60.0)
+    with database.write() as tx:
+        tx.execute(text("CREATE TABLE wards (name TEXT PRIMARY KEY, beds INTEGER)"))
     return Crowd(place, database)
+
+
+def test_a_group_ends_when_its_first_writer_has_waited_long_enough(place: Any) -> None:
+    crowd = Crowd(place, place.open(share_s=0.0))
+    crowd.run(lambda tx: None, lambda tx: None, lambda tx: None)
+    assert crowd.commits == 3
 
 
 def opening(name: str, *, fails: bool = False) -> Part:
@@ -243,3 +253,21 @@ def test_a_crowd_that_fails_at_random_loses_and_keeps_the_right_parts(crowd: Cro
     assert crowd.place.wards(crowd.database) == kept
     assert crowd.commits < len(kept)
     assert crowd.place.verify().verified
+
+
+def test_writers_that_give_up_in_the_last_moment_hold_nobody_up(place: Any) -> None:
+    database = place.open(wait_s=0.004)
+    with database.write() as tx:
+        tx.execute(text("CREATE TABLE wards (name TEXT PRIMARY KEY, beds INTEGER)"))
+
+    def work(number: int) -> bool:
+        try:
+            place.put(database, f"ward-{number}")
+        except StateError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as pool:
+        kept = sum(pool.map(work, range(320)))
+    assert database.evidence.size == kept > 0
+    assert place.verify().verified
