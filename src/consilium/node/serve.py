@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from consilium.dataspace.connector import Connector
 from consilium.dataspace.decisions import PolicyDecide
-from consilium.dataspace.endpoints import answer
+from consilium.dataspace.endpoints import Route, answer
 from consilium.dataspace.outbox import Outbox
 from consilium.dataspace.ports import WireReply, WireRequest
 from consilium.dataspace.wire.serving import Serving
 from consilium.federation.registry import Recipes
+from consilium.federation.statistics.door import statistics_routes
+from consilium.federation.statistics.site import installed_statistics
 from consilium.gate.gate import Gate
+from consilium.gate.statistics import NAME as STATISTICS
+from consilium.gate.statistics import StatisticsGate
 from consilium.kernel.clock import Clock, SystemClock
 from consilium.ledger.database import Database, open_database
 from consilium.ledger.files import BlobStore
@@ -50,6 +54,8 @@ class Ground:
     database: Database
     caller: Caller
     hub: HubClient
+    features: list[Route] = field(default_factory=list)
+    """Signed paths of features, beside the protocol's; filled while the node is built."""
 
 
 def serve(home: Path) -> None:
@@ -116,7 +122,7 @@ def _make_connector(stack: ExitStack, ground: Ground) -> tuple[Connector, HubDir
     """Make this hospital's connector; its own door answers what it asks of itself."""
 
     def answer_here(request: WireRequest) -> WireReply:
-        return answer(connector, request)
+        return answer(connector, request, also=ground.features)
 
     transport, client = make_transport(ground.caller, trust=ground.keys.trust(), answer=answer_here)
     directory = HubDirectory(
@@ -163,6 +169,7 @@ def _build(
         installed=recipes.digests,
         min_cases=ground.settings.min_cases,
     )
+    ground.features.extend(statistics_routes(_make_statistics(ground, connector, blobs)))
     desk = DeskServer(desk_path, gate)
     desk.serve()
     stack.callback(desk.close)
@@ -187,7 +194,7 @@ def _build(
         blobs=blobs,
         clock=ground.clock,
         workshop=home / "intake",
-        recipes=recipes.digests,
+        recipes=recipes.digests | {STATISTICS: installed_statistics().digest},
     )
     registrar.tidy()
     return Rooms(
@@ -202,6 +209,19 @@ def _build(
     )
 
 
+def _make_statistics(ground: Ground, connector: Connector, blobs: BlobStore) -> StatisticsGate:
+    return StatisticsGate(
+        ground.database,
+        me=connector.me,
+        key=ground.key,
+        clock=ground.clock,
+        blobs=blobs,
+        computation=installed_statistics(),
+        min_cases=ground.settings.min_cases,
+        most_questions=ground.settings.questions,
+    )
+
+
 def _make_link(ground: Ground, connector: Connector, engine: NodeEngine) -> HubLink:
     renewal = Renewal(
         ground.membership,
@@ -213,7 +233,7 @@ def _make_link(ground: Ground, connector: Connector, engine: NodeEngine) -> HubL
     return HubLink(
         ground.caller,
         trust=ground.keys.trust(),
-        answer=lambda request: answer(connector, request),
+        answer=lambda request: answer(connector, request, also=ground.features),
         renewal=renewal,
         checkpoint=ground.database.evidence.checkpoint,
         hub=ground.hub,

@@ -27,10 +27,12 @@ class NodeSettings:
 
     `database` is an SQLAlchemy URL; empty means the file `node.db` in the
     node's folder. `min_cases` is the smallest count that may leave, at least 5.
+    `questions` is how many questions of statistics one agreement may ask.
     """
 
     database: str = ""
     min_cases: int = 10
+    questions: int = 200
 
     def url(self, home: Path) -> str:
         """Return the database's URL for a node in `home`."""
@@ -59,6 +61,7 @@ def load_node_settings(home: Path, *, environment: Mapping[str, str]) -> NodeSet
             min_cases=table.whole(
                 "min_cases", low=_LEAST_CASES, default=settings.min_cases, digits=True
             ),
+            questions=table.whole("questions", low=0, default=settings.questions, digits=True),
         )
         table.end()
     return settings
