@@ -73,6 +73,7 @@ def compute_exact(
     table: Table,
     selection: Selection,
     *,
+    step: int,
     beta: Beta,
     k: int,
     room: int,
@@ -101,10 +102,9 @@ def compute_exact(
     figures = _hide(computed.figures, selection.hidden)
     size = check_figures(figures, names=question.words)
     if question.statistic == LOGISTIC and k > 1:
-        in_all, behind = size * question.steps, _count(sample.patients) * len(question.variables)
-        if in_all > min(behind, room) or not all(
-            _carriers(weights, sample.patients) >= k for weights in computed.weights
-        ):
+        behind = _count(sample.patients) * len(question.variables)
+        too_many = size * question.steps > behind or size * (question.steps - step) > room
+        if too_many or any(_carriers(weights, sample.patients) < k for weights in computed.weights):
             return None
     return Computed(figures=figures, beta=beta)
 

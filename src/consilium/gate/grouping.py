@@ -52,6 +52,18 @@ class Groups:
         rest.insert(low, joined)
         return replace(self, members=tuple(rest))
 
+    def join_all(self) -> Groups:
+        """Return one group of everything."""
+        return replace(self, members=(tuple(range(self._size)),))
+
+    def split(self, edge: int) -> Groups:
+        """Return the groups with one told apart at an edge, by the edge's place."""
+        members: list[tuple[int, ...]] = []
+        for group in self.members:
+            parts = ([one for one in group if one <= edge], [one for one in group if one > edge])
+            members += [tuple(part) for part in parts if part]
+        return replace(self, members=tuple(members))
+
     def describe(self) -> dict[str, Json]:
         """Say what the groups are: the edges between bins, or each group's categories."""
         if self.is_number:
@@ -86,55 +98,77 @@ def merge_groups(
 ) -> tuple[Groups, ...] | None:
     """Join groups of one or two columns until they may be answered.
 
-    The last `fixed` columns stay as they are.
+    Plan: (1) a number begins with one group, and each category with at least
+    `k` patients or none, small ones joined to the next smallest; (2) while this
+    would tell too much, categories are joined further; (3) a number's edges are
+    put in again where both sides hold enough, in one order that is the same at
+    every hospital, coarse ones first, so that hospitals keep the same edges.
 
-    Plan: (1) each column's own groups reach `k` patients among the rows, empty
-    bins joined to neighbours; (2) while an answer would still tell too much,
-    the smallest group of the column with the most groups is joined to the
-    smaller of its neighbours, or for categories to the next smallest.
+    The last `fixed` columns stay as they are.
 
     Returns
     -------
     tuple of Groups or None
         None if even one group each may not be answered.
     """
-    # 1.
     free = len(groups) - fixed
-    found = (*(_fill(table, rows, one, k=k) for one in groups[:free]), *groups[free:])
+    # 1.
+    begun = (
+        one.join_all() if one.is_number else _fill(table, rows, one, k=k) for one in groups[:free]
+    )
+    found = (*begun, *groups[free:])
     # 2.
     while not fits(found):
         place = max(range(free), key=lambda one: len(found[one].members))
         if len(found[place].members) == 1:
             return None
-        counts = _counts(table, rows, found[place])
-        joined = _join_smallest(found[place], counts)
+        joined = _join_smallest(found[place], _counts(table, rows, found[place]))
         found = (*found[:place], joined, *found[place + 1 :])
+    # 3.
+    for place in range(free):
+        for edge in coarse_first(len(groups[place].edges)):
+            split = found[place].split(edge)
+            if _counts(table, rows, split).min() < k:
+                continue
+            tried = (*found[:place], split, *found[place + 1 :])
+            found = tried if fits(tried) else found
+    return found
+
+
+def coarse_first(size: int) -> list[int]:
+    """Order the places 0 to `size` - 1: the middle, the quarters, the eighths, and so on.
+
+    Examples
+    --------
+    >>> coarse_first(7)
+    [3, 1, 5, 0, 2, 4, 6]
+    """
+    found, level = [], [(0, size)]
+    while level:
+        level = [(low, high) for low, high in level if low < high]
+        found += [(low + high) // 2 for low, high in level]
+        halves = [((low, (low + high) // 2), ((low + high) // 2 + 1, high)) for low, high in level]
+        level = [one for pair in halves for one in pair]
     return found
 
 
 def _fill(table: Table, rows: Rows, groups: Groups, *, k: int) -> Groups:
-    """Join the smallest group of a column until none holds 1 to k - 1 patients.
-
-    An empty category may stand; an empty bin says too well where nobody is.
-    """
+    """Join the smallest category to the next smallest until none holds 1 to k - 1 patients."""
     while len(groups.members) > 1:
         counts = _counts(table, rows, groups)
-        small = counts < k if groups.is_number else (counts < k) & (counts > 0)
+        small = (counts < k) & (counts > 0)
         if not small.any():
             break
-        groups = _join_smallest(groups, np.where(small, counts, np.iinfo(np.int64).max), counts)
+        groups = _join_smallest(groups, counts)
     return groups
 
 
-def _join_smallest(groups: Groups, ranks: Labels, counts: Labels | None = None) -> Groups:
-    sizes = ranks if counts is None else counts
-    smallest = int(np.argmin(ranks))
-    others = [place for place in range(sizes.size) if place != smallest]
-    if groups.is_number:
-        others = [place for place in others if abs(place - smallest) == 1]
-    elif any(sizes[place] for place in others):
-        others = [place for place in others if sizes[place]]
-    return groups.join(smallest, min(others, key=lambda place: int(sizes[place])))
+def _join_smallest(groups: Groups, counts: Labels) -> Groups:
+    """Join the two smallest categories; empty ones stand while there are others."""
+    order = [int(place) for place in np.argsort(counts, kind="stable")]
+    filled = [place for place in order if counts[place]]
+    pair = filled if len(filled) > 1 else order[-2:]
+    return groups.join(pair[0], pair[1])
 
 
 def _counts(table: Table, rows: Rows, groups: Groups) -> Labels:

@@ -229,6 +229,7 @@ class StatisticsGate:
             question,
             table,
             selection,
+            step=heard.request.step,
             beta=beta,
             k=k,
             room=table.rows * len(schema.features) // 2 - spent,

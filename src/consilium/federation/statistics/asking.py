@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,7 @@ def ask(
     given = [one for one in answers if one.figures is not None]
     everyone = sorted([*answers, *unheard], key=lambda one: one.participant)
     if not given:
-        reason = next((one.error["code"] for one in everyone if one.error), "")
+        reason = _first_reason(everyone)
         raise DeniedError("federation.nobody_answered", sites=len(everyone), reason=reason)
     pooled = _finish(draft, question, [one.figures or {} for one in given], beta)
     with connector.database.write() as tx:
@@ -140,6 +141,13 @@ def ask(
         "pooled": pooled,
         "sites": [one.as_record() for one in everyone],
     }
+
+
+def _first_reason(answers: Sequence[SiteAnswer]) -> str:
+    """Return the first sentence that says why a hospital did not answer."""
+    told = [one.error["en"] for one in answers if one.error is not None]
+    lost = StateError("federation.hospital_lost").public
+    return next((one for one in told if one != lost), "")
 
 
 def _look_up(
@@ -251,11 +259,17 @@ def _go_on(
         sites = [one for one in question.sites if one.participant in {a.participant for a in given}]
         before = [one.signed for one in given]
         given = _ask_all(connector, question, signed, sites, step=step, before=before)
-        lost = [one for one in given if one.figures is None]
-        if lost:
-            # The others' next step would stand on figures of a hospital that is gone.
-            return [*lost, *refused], ()
+        if any(one.figures is None for one in given):
+            return [*(_without_step(one) for one in given), *refused], ()
     raise StateError("federation.not_settled", steps=question.steps)
+
+
+def _without_step(answer: SiteAnswer) -> SiteAnswer:
+    """Give up a regression in which a hospital is lost: the next step needs all of them."""
+    if answer.error is not None:
+        return answer
+    told = StateError("federation.hospital_lost").as_record()
+    return replace(answer, figures=None, error=told)
 
 
 def _same_beta(answers: Sequence[SiteAnswer]) -> tuple[float, ...]:
