@@ -6,7 +6,7 @@ Tests of several folders and the benchmark load this file.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -210,4 +210,33 @@ def read_glioma(folder: Path, hospital: str) -> Cohort:
     return Cohort(x=x, y=np.array([float(row["Grade"] == "GBM") for row in rows]))
 
 
-Build = Callable[..., Conference]
+DRAWN_SCHEMA = Schema.from_record(
+    {
+        "fields": [
+            {"name": "age", "kind": "number", "unit": "a", "range": [20, 100]},
+            {"name": "months", "kind": "number", "unit": "mo", "range": [0, 60]},
+            {"name": "marker", "kind": "number", "unit": "ng/mL", "range": [0, 50]},
+            {"name": "sex", "kind": "category", "categories": ["f", "m"]},
+            {"name": "stage", "kind": "category", "categories": ["I", "II", "III", "IV"]},
+            {"name": "ill", "kind": "number"},
+        ],
+        "label": {"field": "ill", "rule": "> 0"},
+    }
+)
+
+
+def drawn(seed: int, *, rows: int = 200, missing: float = 0.0, per_patient: int = 1) -> Cohort:
+    """Draw a hospital's rows; a share of the markers may be missing."""
+    rng = np.random.default_rng(seed)
+    months = np.minimum(rng.exponential(30, rows), 60.0)
+    marker = np.round(rng.gamma(2.0, 4.0, rows), 2)
+    marker[rng.random(rows) < missing] = np.nan
+    x = {
+        "age": np.floor(rng.normal(60, 12, rows)).clip(20, 99),
+        "months": months,
+        "marker": marker,
+        "sex": rng.integers(0, 2, rows).astype(float),
+        "stage": rng.choice(4, rows, p=[0.4, 0.3, 0.2, 0.1]).astype(float),
+    }
+    y = ((months < 60) & (rng.random(rows) < 0.6)).astype(float)
+    return Cohort(x=x, y=y, group=np.arange(rows) // per_patient)

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from statistics_rehearsal import (
+    DRAWN_SCHEMA,
     GLIOMA,
     GLIOMA_SCHEMA,
     HEART,
     HEART_SCHEMA,
     Conference,
+    drawn,
     errors_of,
     pooled,
     read_glioma,
@@ -144,22 +146,23 @@ def test_logistic_regression_behind_the_gate_is_that_of_the_pooled_data(
     assert values(answer)[1:] == pytest.approx(model.coef_[0], rel=1e-4)
 
 
-def test_survival_is_kaplan_and_meiers_estimate_on_the_grid(
-    conference: Conference, data: Path
-) -> None:
-    all_ = glioma(conference, data)
-    answer = conference.ask("survival", "age", "grade", edges={"age": [40.0, 50.0, 60.0]})
+def test_survival_is_kaplan_and_meiers_estimate_on_the_grid(conference: Conference) -> None:
+    cohorts = [drawn(seed, rows=400) for seed in (1, 2)]
+    for name, cohort in zip(("south", "west"), cohorts, strict=True):
+        conference.add(name, cohort, DRAWN_SCHEMA)
+    all_ = pooled(cohorts)
+    answer = conference.ask("survival", "months", "ill", bins=12)
     assert errors_of(answer) == []
     alive, at_risk = 1.0, all_["y"].size
     for step in answer["pooled"]["intervals"]:
         low = -np.inf if step["from"] is None else step["from"]
         high = np.inf if step["to"] is None else step["to"]
-        inside = (all_["age"] >= low) & (all_["age"] < high)
+        inside = (all_["months"] >= low) & (all_["months"] < high)
         assert (step["at_risk"], step["events"]) == (at_risk, int(all_["y"][inside].sum()))
         alive *= 1 - step["events"] / at_risk
         at_risk -= int(inside.sum())
         assert step["survival"] == pytest.approx(alive, rel=1e-12)
-    assert len(answer["pooled"]["intervals"]) >= 2
+    assert len(answer["pooled"]["intervals"]) >= 4
 
 
 def test_mean_and_variance_on_the_glioma_table_are_those_of_the_pooled_data(
