@@ -7,7 +7,7 @@ ARGS   ?=
 ONLY   ?= engine
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test plain scenario check proof clean
+.PHONY: help demo test plain slow scenario check proof clean
 
 help:            ## show this list
 	@grep -hE '^[a-z]+: .*##|^[a-z]+: +##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -15,10 +15,13 @@ help:            ## show this list
 demo: $(VENV)/.base   ## four hospitals train one model together (ARGS="--data DIR --seed N")
 	@$(BIN)/consilium demo $(ARGS)
 
-test: plain scenario   ## all tests: the plain ones, then whole spaces with the real engine
+test: plain slow scenario   ## all tests: plain, slow, then whole spaces with the real engine
 
 plain: $(VENV)/.test   ## the plain tests (under two minutes)
-	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not scenario" $(ARGS)
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not scenario and not slow" $(ARGS)
+
+slow: $(VENV)/.test   ## tests that wait for clocks and restarts
+	@$(BIN)/pytest -q -n 2 --dist load -m slow $(ARGS)
 
 scenario: $(VENV)/.test   ## whole spaces: real processes, engine and certificates
 	@$(BIN)/pytest -q -m scenario $(ARGS)

@@ -165,7 +165,7 @@ def _participant(study: CommonStudy, name: str) -> str:
         f'name = "{DATASET}"\npath = "{name}.csv"\nschema = "schema.toml"\npublic = false\n'
         f"{_GOVERNANCE}\n[participant.dataset.terms]\n"
         f'purposes = ["medical-research"]\nrecipients = ["{study.names[0]}"]\n'
-        f"days = 2\ncount = 100\nmax_rounds = {study.rounds}\nmin_cohort = 10\n"
+        f"days = 2\ncount = 100\nmax_rounds = {100 * study.rounds}\nmin_cohort = 10\n"
     )
 
 

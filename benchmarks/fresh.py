@@ -4,9 +4,9 @@
     python -m benchmarks.fresh tests [--json] [--quick]
 
 `demo` clones the last commit, empties pip's cache, runs `make demo` twice and
-weighs the base install. `tests` runs `make check`, `make plain` and `make
-scenario` in a fresh clone, as CI does. `--quick` keeps pip's own cache and
-leaves the scenario tests out; installing still takes its minute.
+weighs the base install. `tests` runs `make check`, `make plain`, `make slow`
+and `make scenario` in a fresh clone, as CI does. `--quick` keeps pip's own
+cache and leaves the last two out; installing still takes its minute.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def demo(*, quick: bool) -> dict[str, Any]:
 
 def tests(*, quick: bool) -> dict[str, Any]:
     """Time the checks and tests as CI runs them."""
-    targets = ("check", "plain") if quick else ("check", "plain", "scenario")
+    targets = ("check", "plain") if quick else ("check", "plain", "slow", "scenario")
     with clone(keep_cache=quick) as (folder, environment):
         return _tests(folder, environment, targets=targets)
 

@@ -45,6 +45,9 @@ from consilium.ledger.database import Database
 
 LOG = logging.getLogger(__name__)
 
+REFUSED = "study.sites_refused"
+"""How an attempt ends that too many hospitals refused; trying again would not change their mind."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
@@ -233,7 +236,7 @@ class Conduct:
                 continue
             after = starting_point(self.attempts(), self.plan, self.start_model())
             fruitless = 0 if after.first_round > point.first_round else fruitless + 1
-            if fruitless >= hub.patience.tries:
+            if fruitless >= hub.patience.tries or (fruitless and outcome == REFUSED):
                 self._move(StudyState.FAILED, reason=outcome)
                 return
             hub.rest(self.study, min(hub.patience.rest_s * 2.0**fruitless, 10.0))
@@ -260,7 +263,7 @@ class Conduct:
         for row in rows:
             if not row["outcome"]:
                 folder = SegmentFolder(attempt_folder(self.folder, row["attempt"]))
-                outcome = "finished" if folder.has_ended() else "hub_restarted"
+                outcome = "finished" if folder.has_ended() else "study.hub_restarted"
                 self._end_attempt(row["attempt"], folder, outcome=outcome)
         return outcome
 
@@ -361,11 +364,12 @@ class Conduct:
             else:
                 ended = ended or time.monotonic()
             if ended and time.monotonic() - ended > self.hub.patience.ended_s:
-                return "engine_ended"
+                lacks_quorum = len(self.plan.sites) - len(refused) < self.plan.quorum
+                return REFUSED if lacks_quorum else "study.engine_ended"
             if self.hub.engine_life() != life:
-                return "engine_restarted"
+                return "study.engine_restarted"
             if time.monotonic() - heard > self._silence_s(seen):
-                return "engine_silent"
+                return "study.engine_silent"
             time.sleep(self.hub.patience.look_s)
         return "left"
 

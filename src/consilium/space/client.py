@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from consilium.kernel.errors import NotFoundError, StateError
+from consilium.kernel.errors import NotFoundError, StateError, texts
 from consilium.ledger.verification import Verdict
 from consilium.space.proof import verify_home
 from consilium.space.record import ResultRecord
@@ -280,10 +280,16 @@ class Evidence:
         return verify_home(self._wire.home, checkpoint=checkpoint)
 
 
+def _words_of(reason: str) -> Record:
+    """Say in words what a code of the house means; another reason stands for itself."""
+    entry = texts().get(reason)
+    return {language: entry[language] if entry else reason for language in ("en", "zh")}
+
+
 def _failure(study: str, record: Record, events: Sequence[Record]) -> StateError:
     """Say why a study ended, with what each hospital answered as detail."""
     last = [event["facts"] for event in events if event["kind"] == "failure"]
-    said = last[-1] if last else dict.fromkeys(("en", "zh"), record.get("reason") or "—")
+    said = last[-1] if last else _words_of(str(record.get("reason") or "—"))
     refusals = [event["facts"] for event in events if event["kind"] in {"declined", "refused"}]
     words = {
         language: "\n".join(

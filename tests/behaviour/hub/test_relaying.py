@@ -17,6 +17,8 @@ from consilium.dataspace.wire.tokens import make_answer, make_token
 from consilium.kernel.errors import IntegrityError, PeerError
 from consilium.ledger.keys import SigningKey
 
+pytestmark = pytest.mark.slow
+
 
 def test_two_hospitals_exchange_a_relayed_request(asker: Node, asked: Node) -> None:
     status, document = asker.client.post(asked.me, "/2025-1/catalog/request", {"x": "你好"})

@@ -25,6 +25,8 @@ from consilium.ledger.jointokens import RENEWAL
 from consilium.ledger.keys import SigningKey
 from consilium.ledger.statements import sign_statement
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 1 / 3600
 SHORT = {
     "signer.participant_hours": 6 * SECONDS,

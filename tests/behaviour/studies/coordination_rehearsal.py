@@ -37,8 +37,8 @@ class ScriptedEngine:
     """The engine in one process, behind a script.
 
     The first submissions are handed to `script`, one after another; later ones
-    run. `absent` hospitals are not connected; `watch` is called whenever the
-    hub asks how a job is, and may do anything.
+    run. `absent` hospitals are not connected, those in `refused` refuse; `watch`
+    is called whenever the hub asks how a job is, and may do anything.
     """
 
     def __init__(self, desks: dict[ParticipantId, Any], recipes: Any) -> None:
@@ -46,6 +46,7 @@ class ScriptedEngine:
         self.inner = LocalEngine(desks, recipes=recipes)
         self.script: list[Submit] = []
         self.absent: set[ParticipantId] = set()
+        self.refused: dict[ParticipantId, str] = {}
         self.watch: Callable[[str], None] = lambda _job: None
         self.lost = EngineStatus.ENDED
         self.submitted: list[Order] = []
@@ -67,7 +68,7 @@ class ScriptedEngine:
         return self.lost if job.startswith("lost-") else self.inner.status(job)
 
     def refusals(self, job: str) -> dict[ParticipantId, str]:
-        return self.inner.refusals(job)
+        return self.refused or self.inner.refusals(job)
 
     def sites(self) -> frozenset[ParticipantId]:
         return frozenset(self.desks) - self.absent

@@ -17,6 +17,8 @@ from consilium.gate.orders import Order
 from consilium.kernel.clock import SystemClock
 from consilium.kernel.errors import NotFoundError, PeerError
 
+pytestmark = pytest.mark.slow
+
 MakeBench = Callable[..., Bench]
 CLOCK = SystemClock()
 
@@ -67,13 +69,23 @@ def test_after_some_fruitless_tries_the_study_fails_with_the_last_reason(
     bench = make_bench()
     bench.engine.script = [lose_job] * 9
     assert bench.run() is StudyState.FAILED
-    assert bench.row()["reason"] == "engine_ended"
-    assert bench.outcomes() == ["engine_ended"] * bench.patience.tries
+    assert bench.row()["reason"] == "study.engine_ended"
+    assert bench.outcomes() == ["study.engine_ended"] * bench.patience.tries
     assert len({order.attempt for order in bench.engine.submitted}) == bench.patience.tries
     assert sorted(path.name for path in bench.home.glob("attempt-*")) == [
         "attempt-00001",
         "attempt-00002",
     ]
+
+
+def test_too_many_refusals_end_the_study_at_once_and_are_its_reason(make_bench: MakeBench) -> None:
+    bench = make_bench()
+    bench.engine.script = [lose_job] * 9
+    bench.engine.refused = dict.fromkeys(bench.sites, "no")
+    assert bench.run() is StudyState.FAILED
+    assert bench.row()["reason"] == "study.sites_refused"
+    assert bench.outcomes() == ["study.sites_refused"]
+    assert len(bench.events("refused")) == len(bench.sites)
 
 
 def test_an_engine_that_takes_no_job_is_asked_again(make_bench: MakeBench) -> None:
@@ -92,7 +104,7 @@ def test_a_job_that_tells_nothing_is_given_up(make_bench: MakeBench) -> None:
     bench.engine.script = [lose_job]
     bench.engine.lost = EngineStatus.RUNNING
     assert bench.run() is StudyState.COMPLETED
-    assert bench.outcomes() == ["engine_silent", "finished"]
+    assert bench.outcomes() == ["study.engine_silent", "finished"]
 
 
 def test_a_study_that_rests_after_a_failure_can_be_stopped_at_once(make_bench: MakeBench) -> None:
@@ -100,7 +112,7 @@ def test_a_study_that_rests_after_a_failure_can_be_stopped_at_once(make_bench: M
     bench.hasten(rest_s=60.0)
     bench.engine.script = [lose_job]
     bench.coordinator.begin(bench.study)
-    wait_until(lambda: bench.outcomes() == ["engine_ended"])
+    wait_until(lambda: bench.outcomes() == ["study.engine_ended"])
     bench.coordinator.stop(bench.study)
     assert bench.await_end(timeout_s=5) is StudyState.STOPPED
 
@@ -140,7 +152,7 @@ def test_a_life_of_the_engine_that_ended_takes_its_jobs_along(make_bench: MakeBe
     bench.engine.lost = EngineStatus.RUNNING
     bench.engine.watch = begin_anew
     assert bench.run() is StudyState.COMPLETED
-    assert bench.outcomes() == ["engine_restarted", "finished"]
+    assert bench.outcomes() == ["study.engine_restarted", "finished"]
 
 
 def test_too_few_connected_hospitals_end_the_study_for_good(make_bench: MakeBench) -> None:
@@ -232,7 +244,7 @@ def test_a_torn_line_of_an_attempt_that_died_is_passed_over(make_bench: MakeBenc
     bench = make_bench()
     bench.engine.script = [die_in_a_line]
     assert bench.run() is StudyState.COMPLETED
-    assert bench.outcomes() == ["engine_ended", "finished"]
+    assert bench.outcomes() == ["study.engine_ended", "finished"]
     rounds = [event["facts"]["round"] for event in bench.events("round_closed")]
     assert rounds == [1, 2, 3]
 

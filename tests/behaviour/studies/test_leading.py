@@ -40,6 +40,8 @@ from consilium.kernel.identifiers import StudyId
 from consilium.models.passports import verify_passport
 from consilium.node.leading import Office
 
+pytestmark = pytest.mark.slow
+
 
 def begin(office: Office, draft: dict[str, Any]) -> StudyId:
     """Keep a draft as `Leading.begin` does, without leading it yet."""
