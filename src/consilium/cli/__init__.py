@@ -24,6 +24,7 @@ NOUNS = {
     "catalog": "Search what the hospitals of the space offer.",
     "agreement": "Ask for agreements and read them.",
     "study": "Run studies across hospitals and watch them.",
+    "statistics": "Ask for counts, means, tables and regressions over agreements.",
     "evidence": "Prove what happened.",
     "space": "A whole space on one machine, from one file.",
     "data": "Fetch open data to begin with.",

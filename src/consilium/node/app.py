@@ -23,6 +23,9 @@ from consilium.federation.flare.processes import SupervisedChild
 from consilium.federation.proposal import Wish
 from consilium.federation.recruitment import agree, find_listing
 from consilium.federation.states import StudyState
+from consilium.federation.statistics.asking import ask
+from consilium.federation.statistics.records import read_draft
+from consilium.federation.statistics.site import installed_statistics
 from consilium.federation.store import get_study, list_events, list_studies
 from consilium.kernel.canonical import read_json
 from consilium.kernel.errors import ConsiliumError, StateError
@@ -70,6 +73,7 @@ def make_app(rooms: Rooms) -> FastAPI:
     _add_agreements(app, rooms)
     _add_studies(app, rooms)
     _add_evidence(app, rooms)
+    _add_statistics(app, rooms)
     return app
 
 
@@ -184,6 +188,15 @@ def _add_evidence(app: FastAPI, rooms: Rooms) -> None:
     @app.get("/evidence/checkpoint")
     def checkpoint() -> dict[str, Any]:
         return {"checkpoint": log.checkpoint()}
+
+
+def _add_statistics(app: FastAPI, rooms: Rooms) -> None:
+    @app.post("/statistics")
+    def statistics(draft: dict[str, Any] = Body()) -> dict[str, Any]:  # noqa: B008
+        space = rooms.membership.space
+        return ask(
+            rooms.connector, read_draft(draft), space=space, computation=installed_statistics()
+        )
 
 
 def _ask_catalog(connector: Connector, who: ParticipantId, title: str) -> dict[str, Any]:
