@@ -11,6 +11,10 @@ which rows it covered (more than any real one knows). Two attacks follow:
    are solved for single patients: a patient is recovered if some combination of
    answers is the total over that patient alone.
 
+Combinations across columns are told apart: there all counts of a hospital
+stand in one system, whatever they count. A combination of these says only that
+somebody is there, and only someone who has the rows can find it.
+
 The same attacker then meets a gate that asks for k patients in each cohort and
 remembers nothing. The last line is one JSON object.
 """
@@ -69,6 +73,7 @@ COLUMNS = {
 EDGES = {"age": tuple(range(25, 100, 5)), "marker": tuple(range(0, 40, 2)), "dose": (1.0, 2.0, 3.0)}
 GRID = {"age": 1.0, "marker": 2.0, "dose": 1.0}
 NUMBERS = tuple(EDGES)
+EVERY = "every count"
 
 
 @dataclass
@@ -82,6 +87,7 @@ class Found:
     small_differences: int = 0
     patients_by_pairs: int = 0
     patients_by_algebra: int = 0
+    combinations_across_columns: int = 0
     systems: int = 0
     equations: int = 0
 
@@ -275,7 +281,7 @@ def attack(seed: int, *, pairs: int, defended: bool) -> Found:
             for name, rows in totals(question, hospital.table, selection):
                 systems[name].append(rows)
                 if name.startswith("count"):
-                    systems["every count"].append(rows)
+                    systems[EVERY].append(rows)
         return selection
 
     for _ in range(pairs):
@@ -292,6 +298,8 @@ def attack(seed: int, *, pairs: int, defended: bool) -> Found:
             found.patients_by_pairs += apart == 1
         if defended and rng.random() < 0.5:
             ask(other_question(rng))
+    across = systems.pop(EVERY, [])
+    found.combinations_across_columns += recovered(across) if across else 0
     for sets in systems.values():
         found.systems += 1
         found.equations += len(sets)

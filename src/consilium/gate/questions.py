@@ -286,9 +286,10 @@ def _check_grids(question: Question) -> None:
         if question.get_column(grid.column).kind != "number":
             raise bad("grids.column", "is no number")
     binned = question.statistic in (HISTOGRAM, CROSSTAB, SURVIVAL)
+    bounded = question.statistic == MEAN and question.epsilon > 0
     for name in question.variables:
         is_number = question.get_column(name).kind == "number"
-        if is_number and (binned or question.epsilon) and not question.find_edges(name):
+        if is_number and (binned or bounded) and not question.find_edges(name):
             raise bad("grids", "does not say where the bins or bounds of each number are")
 
 

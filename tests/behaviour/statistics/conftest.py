@@ -19,7 +19,7 @@ from statistics_rehearsal import Conference
 @pytest.fixture
 def conference(tmp_path: Path) -> Iterator[Conference]:
     space = Space(tmp_path)
-    yield Conference(space, tmp_path)
+    yield Conference(space, tmp_path, space.add("north"))
     space.close()
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from dataspace_rehearsal import GOVERNANCE, Hospital, Space, terms
 
+from consilium.dataspace.catalog import request_dataset
 from consilium.dataspace.datasets import Dataset, register_dataset
 from consilium.dataspace.endpoints import answer
 from consilium.dataspace.negotiation import request_agreement
@@ -22,8 +23,14 @@ from consilium.dataspace.records import Role
 from consilium.dataspace.store import list_agreements
 from consilium.federation.statistics.asking import ask
 from consilium.federation.statistics.door import statistics_routes
+from consilium.federation.statistics.drafting import (
+    choose_agreements,
+    describe_columns,
+    write_question,
+)
 from consilium.federation.statistics.records import read_draft
 from consilium.federation.statistics.site import installed_statistics
+from consilium.gate.questions import Question
 from consilium.gate.statistics import StatisticsGate
 from consilium.kernel.canonical import digest_of
 from consilium.ledger.files import BlobStore
@@ -70,11 +77,8 @@ class Conference:
 
     space: Space
     folder: Path
-    lead: Hospital = field(init=False)
+    lead: Hospital
     clinics: dict[str, Clinic] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.lead = self.space.add("north")
 
     def add(
         self,
@@ -240,3 +244,20 @@ def drawn(seed: int, *, rows: int = 200, missing: float = 0.0, per_patient: int 
     }
     y = ((months < 60) & (rng.random(rows) < 0.6)).astype(float)
     return Cohort(x=x, y=y, group=np.arange(rows) // per_patient)
+
+
+def write(conference: Conference, statistic: str, *variables: str, **draft: Any) -> Question:
+    """Write a question as the lead would send it, without sending it."""
+    connector = conference.lead.connector
+    plain = {"statistic": statistic, "variables": list(variables), "purpose": "research"}
+    wanted = read_draft(plain | draft)
+    agreements = choose_agreements(connector, wanted, algorithm=COMPUTATION.digest)
+    listings = [request_dataset(connector, one.provider, one.dataset) for one in agreements]
+    return write_question(
+        wanted,
+        describe_columns(listings),
+        agreements,
+        connector=connector,
+        space="example.org",
+        algorithm=COMPUTATION.digest,
+    )

@@ -1,10 +1,12 @@
 """Federated figures against those of the pooled data: heart disease and glioma."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from dataspace_rehearsal import Space
 from sklearn.linear_model import LogisticRegression
 from statistics_rehearsal import (
     DRAWN_SCHEMA,
@@ -20,16 +22,26 @@ from statistics_rehearsal import (
     read_heart,
 )
 
-NUMBERS = ("age", "trestbps", "chol", "thalach", "oldpeak")
+
+THREE = ("cleveland", "hungarian", "va")
+"""Those with more than fifty patients."""
 
 
-def heart(
-    conference: Conference, data: Path, *, names: tuple[str, ...] = HEART, **kinds: Any
-) -> Any:
-    cohorts = [read_heart(data / "heart_disease", name) for name in names]
-    for name, cohort in zip(names, cohorts, strict=True):
-        conference.add(name, cohort, HEART_SCHEMA, **kinds)
-    return pooled(cohorts)
+@pytest.fixture(scope="module")
+def hearts(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Conference]:
+    """The four hospitals of the heart disease data; what they answer, they remember."""
+    folder = tmp_path_factory.mktemp("hearts")
+    space = Space(folder)
+    conference = Conference(space, folder, space.add("north"))
+    for name in HEART:
+        conference.add(name, read_heart(data / "heart_disease", name), HEART_SCHEMA)
+    yield conference
+    space.close()
+
+
+def of(data: Path, *names: str) -> dict[str, np.ndarray]:
+    """Read the pooled data of some hospitals."""
+    return pooled([read_heart(data / "heart_disease", name) for name in names])
 
 
 def glioma(conference: Conference, data: Path, **kinds: Any) -> Any:
@@ -58,10 +70,10 @@ def values(answer: dict[str, Any]) -> np.ndarray:
 
 
 def test_mean_and_variance_on_heart_disease_are_those_of_the_pooled_data(
-    conference: Conference, data: Path
+    hearts: Conference, data: Path
 ) -> None:
-    all_ = heart(conference, data)
-    answer = conference.ask("mean", "age", "trestbps", "thalach")
+    all_ = of(data, *HEART)
+    answer = hearts.ask("mean", "age", "trestbps", "thalach")
     assert errors_of(answer) == []
     for name, found in answer["pooled"]["variables"].items():
         assert found["n"] == 740
@@ -70,10 +82,11 @@ def test_mean_and_variance_on_heart_disease_are_those_of_the_pooled_data(
 
 
 def test_a_cohort_on_heart_disease_is_that_of_the_pooled_data(
-    conference: Conference, data: Path
+    hearts: Conference, data: Path
 ) -> None:
-    all_ = heart(conference, data, names=("cleveland", "hungarian", "va"))
-    answer = conference.ask("mean", "thalach", where=["age>=50", "sex=1"])
+    all_ = of(data, *THREE)
+    three = [hearts.agreement(name) for name in THREE]
+    answer = hearts.ask("mean", "thalach", where=["age>=50", "sex=1"], agreements=three)
     assert errors_of(answer) == []
     wanted = all_["thalach"][(all_["age"] >= 50) & (all_["sex"] == 1)]
     found = answer["pooled"]["variables"]["thalach"]
@@ -81,52 +94,60 @@ def test_a_cohort_on_heart_disease_is_that_of_the_pooled_data(
     assert answer["cohort"] == ["age>=50", "sex=1"]
 
 
-def test_quantiles_lie_within_the_stated_bin(conference: Conference, data: Path) -> None:
-    all_ = heart(conference, data)
-    shares = [0.05, 0.25, 0.5, 0.75, 0.95]
-    for name in ("age", "thalach"):
-        answer = conference.ask("quantile", name, shares=shares)
-        for found in answer["pooled"]["quantiles"]:
-            truths = [
-                np.quantile(all_[name], found["share"], method=method)
-                for method in ("linear", "lower", "higher", "median_unbiased")
-            ]
-            low = -np.inf if found["from"] is None else found["from"]
-            high = np.inf if found["to"] is None else found["to"]
-            assert all(low <= truth <= high for truth in truths[:3])
-            assert not 0.2 < found["share"] < 0.8 or high - low < 20
-
-
-def test_histograms_and_cross_tables_add_up_to_the_pooled_ones(
-    conference: Conference, data: Path
-) -> None:
-    all_ = heart(conference, data, names=("cleveland", "hungarian", "va"))
-    found = conference.ask("histogram", "age", edges={"age": [45.0, 50.0, 55.0, 60.0]})["pooled"]
-    edges = [-np.inf, *found["groups"][0]["edges"], np.inf]
-    assert found["counts"] == np.histogram(all_["age"], edges)[0].tolist()
-    assert len(found["counts"]) >= 3
-    found = conference.ask("crosstab", "sex", "num")["pooled"]
-    assert sum(map(sum, found["counts"])) == all_["y"].size
-
-
 def test_correlation_and_linear_regression_are_those_of_the_pooled_data(
-    conference: Conference, data: Path
+    hearts: Conference, data: Path
 ) -> None:
-    all_ = heart(conference, data, names=("cleveland", "hungarian", "va"))
-    found = conference.ask("correlation", "age", "thalach", "trestbps")["pooled"]
-    wanted = np.corrcoef([all_[name] for name in ("age", "thalach", "trestbps")])
+    all_ = of(data, *THREE)
+    three = [hearts.agreement(name) for name in THREE]
+    names = ("thalach", "age", "trestbps")
+    found = hearts.ask("correlation", *names, agreements=three)["pooled"]
+    wanted = np.corrcoef([all_[name] for name in names])
     assert np.array(found["correlation"]) == pytest.approx(wanted, rel=1e-9)
-    answer = conference.ask("linear", "thalach", "age", "trestbps")
+    answer = hearts.ask("linear", *names, agreements=three)
     assert errors_of(answer) == []
     x = np.column_stack([np.ones(all_["y"].size), all_["age"], all_["trestbps"]])
     beta, *_ = np.linalg.lstsq(x, all_["thalach"], rcond=None)
     assert values(answer) == pytest.approx(beta, rel=1e-6)
 
 
+def test_quantiles_lie_within_the_stated_bin(hearts: Conference, data: Path) -> None:
+    all_ = of(data, *HEART)
+    shares = [0.05, 0.25, 0.5, 0.75, 0.95]
+    for name in ("thalach", "trestbps"):
+        answer = hearts.ask("quantile", name, shares=shares)
+        assert errors_of(answer) == []
+        for found in answer["pooled"]["quantiles"]:
+            truths = [
+                np.quantile(all_[name], found["share"], method=method)
+                for method in ("linear", "lower", "higher")
+            ]
+            low = -np.inf if found["from"] is None else found["from"]
+            high = np.inf if found["to"] is None else found["to"]
+            assert all(low <= truth <= high for truth in truths)
+            assert not 0.2 < found["share"] < 0.8 or high - low < 20
+
+
+def test_histograms_and_cross_tables_add_up_to_the_pooled_ones(
+    hearts: Conference, data: Path
+) -> None:
+    all_ = of(data, *THREE)
+    three = [hearts.agreement(name) for name in THREE]
+    grid = {"oldpeak": [0.5, 1.0, 1.5, 2.0]}
+    found = hearts.ask("histogram", "oldpeak", edges=grid, agreements=three)["pooled"]
+    edges = [-np.inf, *found["groups"][0]["edges"], np.inf]
+    assert found["counts"] == np.histogram(all_["oldpeak"], edges)[0].tolist()
+    assert len(found["counts"]) >= 3
+    found = hearts.ask("crosstab", "cp", "num", agreements=three)["pooled"]
+    assert sum(map(sum, found["counts"])) == all_["y"].size
+
+
 def test_logistic_regression_on_all_four_hospitals_is_that_of_the_pooled_data(
     conference: Conference, data: Path
 ) -> None:
-    all_ = heart(conference, data, public=True)
+    all_ = of(data, *HEART)
+    for name in HEART:
+        cohort = read_heart(data / "heart_disease", name)
+        conference.add(name, cohort, HEART_SCHEMA, public=True)
     names = ["age", "sex", "trestbps", "chol", "thalach", "oldpeak"]
     answer = conference.ask("logistic", "num", *names)
     assert errors_of(answer) == []
@@ -134,10 +155,13 @@ def test_logistic_regression_on_all_four_hospitals_is_that_of_the_pooled_data(
     assert values(answer) == pytest.approx(wanted, rel=1e-6)
 
 
-def test_logistic_regression_behind_the_gate_is_that_of_the_pooled_data(
+def test_means_and_logistic_regression_on_the_glioma_table_are_those_of_the_pooled_data(
     conference: Conference, data: Path
 ) -> None:
     all_ = glioma(conference, data)
+    found = conference.ask("mean", "age")["pooled"]["variables"]["age"]
+    assert found["mean"] == pytest.approx(all_["age"].mean(), rel=1e-9)
+    assert found["variance"] == pytest.approx(all_["age"].var(ddof=1), rel=1e-9)
     answer = conference.ask("logistic", "grade", "age", "sex")
     assert errors_of(answer) == []
     x = np.column_stack([all_["age"], all_["sex"]])
@@ -163,12 +187,3 @@ def test_survival_is_kaplan_and_meiers_estimate_on_the_grid(conference: Conferen
         at_risk -= int(inside.sum())
         assert step["survival"] == pytest.approx(alive, rel=1e-12)
     assert len(answer["pooled"]["intervals"]) >= 4
-
-
-def test_mean_and_variance_on_the_glioma_table_are_those_of_the_pooled_data(
-    conference: Conference, data: Path
-) -> None:
-    all_ = glioma(conference, data)
-    found = conference.ask("mean", "age")["pooled"]["variables"]["age"]
-    assert found["mean"] == pytest.approx(all_["age"].mean(), rel=1e-9)
-    assert found["variance"] == pytest.approx(all_["age"].var(ddof=1), rel=1e-9)
