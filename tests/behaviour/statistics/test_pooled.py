@@ -22,7 +22,6 @@ from statistics_rehearsal import (
     read_heart,
 )
 
-
 THREE = ("cleveland", "hungarian", "va")
 """Those with more than fifty patients."""
 
