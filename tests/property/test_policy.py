@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +26,7 @@ from consilium.dataspace.policy import (
     terms_of,
 )
 from consilium.dataspace.records import Terms
-from consilium.dataspace.vocabulary import OPERANDS
+from consilium.dataspace.vocabulary import OPERANDS, OUTPUTS
 from consilium.kernel.canonical import Digest
 from consilium.kernel.clock import write_time
 from consilium.kernel.errors import DeniedError, InputError, texts
@@ -53,10 +54,18 @@ TERMS = st.builds(
     algorithms=st.lists(WORDS.map(Digest), min_size=1, max_size=3, unique=True).map(
         lambda x: tuple(sorted(x))
     ),
+    min_participants=st.none() | NUMBERS,
+    outputs=st.sets(st.sampled_from(OUTPUTS)).map(lambda x: tuple(sorted(x))),
+    secure_aggregation=st.none() | st.booleans(),
+    spatial=st.sets(st.sampled_from(["CN", "CN-BJ", "DE"])).map(lambda x: tuple(sorted(x))),
+)
+LOSSES = st.tuples(
+    st.integers(1, 10**12).map(lambda millionths: millionths / 10**6),
+    st.integers(0, 10**12 - 1).map(lambda parts: parts / 10**12),
 )
 """Values of the protocol's JSON that may stand where a policy stands."""
 
-SLOTS = st.sampled_from([*OPERANDS, "odrl:spatial", "purpose", "", "@id"])
+SLOTS = st.sampled_from([*OPERANDS, "odrl:event", "purpose", "", "@id"])
 CONSTRAINT = st.fixed_dictionaries(
     {
         "leftOperand": SLOTS | JSON,
@@ -97,8 +106,12 @@ def test_what_is_outside_the_profile_is_never_allowed(policy: Any, facts: dict[s
         assert not evaluate(policy, facts, later=OPERANDS).allowed
 
 
-@given(terms=TERMS)
-def test_terms_survive_their_way_through_a_policy(terms: Terms) -> None:
+@given(terms=TERMS, loss=st.none() | LOSSES)
+def test_terms_survive_their_way_through_a_policy(
+    terms: Terms, loss: tuple[float, float] | None
+) -> None:
+    if loss is not None:
+        terms = replace(terms, epsilon=loss[0], delta=loss[1])
     assert terms_of(policy_of(terms, offer=OfferId("urn:uuid:o"))) == terms
 
 
@@ -116,8 +129,16 @@ def test_a_use_within_the_terms_is_allowed_and_one_outside_is_not(
         RECIPIENT: data.draw(st.sampled_from(terms.recipients)),
         ALGORITHM: data.draw(st.sampled_from(terms.algorithms)),
     }
-    assert evaluate(policy, facts).allowed
     spoilt = data.draw(st.sampled_from(sorted(facts)))
+    if terms.min_participants:
+        facts["consilium:minParticipants"] = terms.min_participants
+    if terms.outputs:
+        facts["consilium:outputType"] = terms.outputs[0]
+    if terms.secure_aggregation is not None:
+        facts["consilium:secureAggregation"] = terms.secure_aggregation
+    if terms.spatial:
+        facts["odrl:spatial"] = terms.spatial[0]
+    assert evaluate(policy, facts).allowed
     beyond: dict[str, Any] = {
         COUNT: terms.count + 1,
         MAX_ROUNDS: terms.max_rounds + 1,

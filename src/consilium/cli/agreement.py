@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from consilium.cli.budgets import find_left, show_left, show_words
 from consilium.cli.options import HERE, AsJson, Home
 from consilium.cli.printing import emit, short_names, show_record, show_rows
 from consilium.space.client import connect
@@ -32,14 +33,18 @@ def list_agreements(home: Home = HERE, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(agreement: str, home: Home = HERE, as_json: AsJson = False) -> None:
-    """Show one agreement with its terms."""
+    """Show one agreement with its terms in words, and what is left of it if we gave it."""
     with connect(home) as node:
         record = node.agreements.get(agreement)
+        left = find_left(node.agreements.budgets(), record)
     if as_json:
-        emit(record)
+        emit(record | {"budget": left})
         return
-    show_record("Agreement", {key: value for key, value in record.items() if key != "terms"})
-    show_record("Terms", dict(record["terms"]))
+    hidden = ("terms", "words", "policy")
+    show_record("Agreement", {key: value for key, value in record.items() if key not in hidden})
+    show_words(record["words"])
+    if left is not None:
+        show_left(left)
 
 
 @app.command()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from consilium.cli.budgets import show_words
 from consilium.cli.options import HERE, AsJson, Home
 from consilium.cli.printing import emit, show_rows
 from consilium.space.client import connect
@@ -34,3 +35,5 @@ def search(
     rows = [[each.get(key) for key in keys] for each in found]
     columns = ("hospital", "name", "title", "train #", "held out #")
     show_rows("Catalogue", columns, rows, empty="Nothing found.")
+    if len(found) == 1:
+        show_words(found[0]["words"])

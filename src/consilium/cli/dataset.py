@@ -23,14 +23,14 @@ def add(
     path: Annotated[Path, typer.Argument(help="CSV or Parquet file; it stays where it is.")],
     schema: Annotated[str, typer.Option(help="Schema file (.toml) or a built-in name.")],
     name: Annotated[str, typer.Option(help="Short name of the dataset.")],
-    offer: Annotated[Path, typer.Option(help="TOML file with the tables governance and terms.")],
+    offer: Annotated[Path, typer.Option(help="TOML file: governance, terms, perhaps budget.")],
     title: Annotated[str, typer.Option(help="Display name; Chinese is fine.")] = "",
     public: Annotated[bool, typer.Option("--public", help="The data are open to anyone.")] = False,
     home: Home = HERE,
     as_json: AsJson = False,
 ) -> None:
     """Connect a table: check it against its schema and offer it on your terms."""
-    governance, terms = read_offer(offer)
+    governance, terms, budget = read_offer(offer)
     with connect(home) as node:
         space = str(node.status()["space"])
         record = node.datasets.add(
@@ -40,6 +40,7 @@ def add(
             title=title,
             public=public,
             governance=governance,
+            budget=budget,
             terms=terms_record(terms, space=space, recipes=(), clock=SystemClock()),
         )
     emit(record) if as_json else show_dataset(record)

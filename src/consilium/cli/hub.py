@@ -57,6 +57,9 @@ def token(
     member: Annotated[str, typer.Argument(help="Short name of the hospital.")],
     title: Annotated[str, typer.Option(help="Display name; Chinese is fine.")] = "",
     hours: Annotated[float, typer.Option(help="How long the token is valid.")] = 72,
+    location: Annotated[
+        str, typer.Option(help="Country or region, such as CN or CN-BJ; for terms about places.")
+    ] = "",
     home: Home = HERE,
     as_json: AsJson = False,
 ) -> None:
@@ -64,7 +67,9 @@ def token(
     from consilium.hub.signer import FOLDER
     from consilium.hub.signer_socket import AdminClient
 
-    answer = AdminClient(home / FOLDER).mint(member, title=title or member, hours=hours)
+    answer = AdminClient(home / FOLDER).mint(
+        member, title=title or member, hours=hours, location=location
+    )
     if as_json:
         emit(answer)
     else:

@@ -27,6 +27,8 @@ def show_dataset(record: Mapping[str, Any]) -> None:
             "studies": terms["count"],
             "rounds": terms["max_rounds"],
             "patients at least": terms["min_cohort"],
+            **_further(terms),
+            "privacy budget": "ε {epsilon:g}, δ {delta:g}".format(**record["budget"]),
         },
     )
     rows = [
@@ -38,6 +40,19 @@ def show_dataset(record: Mapping[str, Any]) -> None:
     language = language_of(os.environ)
     for warning in quality["warnings"]:
         typer.echo(f"! {warning[language]} [{warning['code']}]")
+
+
+def _further(terms: Mapping[str, Any]) -> dict[str, Any]:
+    """Show the optional terms that are set."""
+    named = {
+        "hospitals at least": terms["min_participants"],
+        "ε of one agreement": terms["epsilon"],
+        "δ of one agreement": terms["delta"],
+        "results": ", ".join(terms["outputs"]) or None,
+        "secure aggregation": terms["secure_aggregation"],
+        "in": ", ".join(terms["spatial"]) or None,
+    }
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def _facts(record: Mapping[str, Any], quality: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from consilium.dataspace.connector import Connector
 from consilium.dataspace.policy import evaluate, policy_of, terms_of
 from consilium.dataspace.records import Dataset, Terms
 from consilium.dataspace.store import find_dataset, list_datasets
-from consilium.dataspace.vocabulary import OPERANDS, RECIPIENT, TIME
+from consilium.dataspace.vocabulary import OPERANDS, RECIPIENT, SPATIAL, TIME
 from consilium.dataspace.wire import builders
 from consilium.dataspace.wire.messages import Catalog
 from consilium.dataspace.wire.messages import Dataset as DatasetShape
@@ -85,9 +85,13 @@ def show_catalog(connector: Connector, viewer: ParticipantId) -> dict[str, Any]:
     Of each dataset whose offer names the viewer and has not run out: title,
     columns, governance, terms, and its counts unless they are small.
     """
-    now = connector.clock.now()
+    now, location = connector.clock.now(), connector.directory.location_of(viewer)
     with connector.database.read() as connection:
-        shown = [one for one in list_datasets(connection) if is_offered(one, viewer, now=now)]
+        shown = [
+            one
+            for one in list_datasets(connection)
+            if is_offered(one, viewer, now=now, location=location)
+        ]
     smallest = connector.settings.smallest_count
     return builders.catalog(
         connector.me,
@@ -110,12 +114,19 @@ def show_dataset(connector: Connector, viewer: ParticipantId, dataset: str) -> d
     As `show_catalog`.
     """
     with connector.database.read() as connection:
-        found = find_offered(connection, dataset, viewer, now=connector.clock.now())
+        location = connector.directory.location_of(viewer)
+        now = connector.clock.now()
+        found = find_offered(connection, dataset, viewer, now=now, location=location)
     return builders.dataset(_entry(found, connector, connector.settings.smallest_count))
 
 
 def find_offered(
-    connection: Connection, dataset: str, viewer: ParticipantId, *, now: datetime
+    connection: Connection,
+    dataset: str,
+    viewer: ParticipantId,
+    *,
+    now: datetime,
+    location: str = "",
 ) -> Dataset:
     """Return a dataset of ours that is offered to a participant.
 
@@ -129,19 +140,27 @@ def find_offered(
     Nothing.
     """
     found = find_dataset(connection, dataset)
-    if found is None or found.id != dataset or not is_offered(found, viewer, now=now):
+    if (
+        found is None
+        or found.id != dataset
+        or not is_offered(found, viewer, now=now, location=location)
+    ):
         raise NotFoundError("dataspace.no_dataset", dataset=dataset)
     return found
 
 
-def is_offered(dataset: Dataset, viewer: ParticipantId, *, now: datetime) -> bool:
-    """Tell whether a dataset's offer names the viewer, runs, and is under approval.
+def is_offered(
+    dataset: Dataset, viewer: ParticipantId, *, now: datetime, location: str = ""
+) -> bool:
+    """Tell whether a dataset's offer names the viewer and its place, runs, and is under approval.
+
+    An empty `location` is an unknown one: it is in no place that terms could name.
 
     Discloses
     ---------
     Nothing.
     """
-    facts = {RECIPIENT: viewer, TIME: now}
+    facts = {RECIPIENT: viewer, TIME: now, SPATIAL: location}
     policy = policy_of(dataset.terms, offer=dataset.offer)
     decision = evaluate(policy, facts, later=OPERANDS.keys() - facts.keys())
     return decision.allowed and now <= read_time(dataset.governance["ethics_expires"])

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from consilium.dataspace.policy import policy_of
-from consilium.dataspace.records import Dataset, Terms
+from consilium.dataspace.records import Dataset, PrivacyBudget, Terms
 from consilium.dataspace.store import add, find_dataset, list_datasets
 from consilium.dataspace.vocabulary import read_moment, read_word
 from consilium.kernel.canonical import Digest, digest_json
@@ -21,12 +21,16 @@ from consilium.ledger.database import Transaction
 __all__ = [
     "GOVERNANCE",
     "Dataset",
+    "check_budget",
     "check_governance",
     "find_dataset",
     "get_dataset",
     "list_datasets",
     "register_dataset",
 ]
+
+
+_GREATEST_EPSILON = 1e6
 
 
 def _time(value: Any) -> str:
@@ -82,6 +86,23 @@ def check_governance(record: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def check_budget(budget: PrivacyBudget) -> PrivacyBudget:
+    """Return a privacy budget whose numbers are possible.
+
+    Raises
+    ------
+    InputError
+        `dataspace.bad_budget`.
+
+    Discloses
+    ---------
+    Nothing.
+    """
+    if not (0 < budget.epsilon <= _GREATEST_EPSILON and 0 <= budget.delta < 1):
+        raise InputError("dataspace.bad_budget")
+    return budget
+
+
 def register_dataset(
     tx: Transaction,
     *,
@@ -97,13 +118,15 @@ def register_dataset(
     n_test: int,
     terms: Terms,
     clock: Clock,
+    budget: PrivacyBudget | None = None,
 ) -> Dataset:
     """Register a dataset and publish its offer, with evidence for both.
 
     Raises
     ------
     InputError
-        `kernel.bad_name`, `dataspace.bad_governance`, `dataspace.bad_terms`.
+        `kernel.bad_name`, `dataspace.bad_governance`, `dataspace.bad_terms`,
+        `dataspace.bad_budget`.
     DeniedError
         `dataspace.unknown_term`.
     StateError
@@ -130,6 +153,7 @@ def register_dataset(
         terms=terms,
         offer=OfferId(new_urn()),
         created=write_time(clock.now()),
+        budget=check_budget(budget or PrivacyBudget()),
     )
     policy = policy_of(terms, offer=dataset.offer)
     add(tx, dataset)
@@ -167,5 +191,6 @@ def _registration(dataset: Dataset) -> dict[str, Any]:
         "public": dataset.public,
         "n_train": dataset.n_train,
         "n_test": dataset.n_test,
+        "budget": asdict(dataset.budget),
         "offer": dataset.offer,
     }

@@ -16,10 +16,18 @@ class HeldDirectory:
     ----------
     keys : mapping
         Each participant's public key; may be filled later.
+    locations : mapping, optional
+        Where participants are, for those of whom it is known.
     """
 
-    def __init__(self, keys: Mapping[ParticipantId, PublicKey]) -> None:
+    def __init__(
+        self,
+        keys: Mapping[ParticipantId, PublicKey],
+        *,
+        locations: Mapping[ParticipantId, str] | None = None,
+    ) -> None:
         self._keys = keys
+        self._locations = {} if locations is None else locations
 
     def key_of(self, participant: ParticipantId) -> PublicKey:
         """Return the participant's key.
@@ -36,3 +44,12 @@ class HeldDirectory:
         if participant not in self._keys:
             raise NotFoundError("dataspace.unknown_participant", participant=participant)
         return self._keys[participant]
+
+    def location_of(self, participant: ParticipantId) -> str:
+        """Return the participant's country or region, "" if unknown.
+
+        Discloses
+        ---------
+        Nothing.
+        """
+        return self._locations.get(participant, "")

@@ -116,7 +116,7 @@ def evaluate(policy: object, facts: Mapping[str, Any], *, later: Collection[str]
     -------
     Decision
         Denied with `dataspace.unknown_term` if the profile does not know
-        something, `dataspace.fact_missing` if a fact is missing and not `later`,
+        something, `dataspace.fact_missing` if any fact is missing and not `later`,
         `dataspace.prohibited`, `dataspace.not_permitted`, or the code of the
         first term that does not hold.
 
@@ -131,15 +131,23 @@ def evaluate(policy: object, facts: Mapping[str, Any], *, later: Collection[str]
 
 
 def _judge(rules: Rules, facts: Mapping[str, Any], later: Collection[str]) -> Decision:
-    for prohibition in rules.prohibitions:
-        if all(_holds(item, facts, later) is True for item in prohibition):
-            return Decision(allowed=False, rule="prohibition", code="dataspace.prohibited")
-    refused = [_first_refusal(permission, facts, later) for permission in rules.permissions]
-    if not refused:
+    """Judge every constraint, then the rules: so the order of writing decides nothing."""
+    prohibited = [_answers(rule, facts, later) for rule in rules.prohibitions]
+    permitted = [_answers(rule, facts, later) for rule in rules.permissions]
+    if any(all(answer is True for answer in answers) for answers in prohibited):
+        return Decision(allowed=False, rule="prohibition", code="dataspace.prohibited")
+    if not permitted:
         return Decision(allowed=False, rule="permission", code="dataspace.not_permitted")
-    if None in refused or refused[0] is None:
+    if any(False not in answers for answers in permitted):
         return Decision(allowed=True, rule="permission")
-    return Decision(allowed=False, rule=refused[0].name, code=refused[0].code)
+    refused = rules.permissions[0][permitted[0].index(False)].operand
+    return Decision(allowed=False, rule=refused.name, code=refused.code)
+
+
+def _answers(
+    rule: tuple[Constraint, ...], facts: Mapping[str, Any], later: Collection[str]
+) -> list[bool | None]:
+    return [_holds(item, facts, later) for item in rule]
 
 
 def _holds(item: Constraint, facts: Mapping[str, Any], later: Collection[str]) -> bool | None:
@@ -151,15 +159,6 @@ def _holds(item: Constraint, facts: Mapping[str, Any], later: Collection[str]) -
     except (KeyError, ValueError) as error:
         raise _RefusedError("dataspace.fact_missing", item.operand.name) from error
     return COMPARE[item.operator](fact, item.right)
-
-
-def _first_refusal(
-    permission: tuple[Constraint, ...], facts: Mapping[str, Any], later: Collection[str]
-) -> Operand | None:
-    for item in permission:
-        if _holds(item, facts, later) is False:
-            return item.operand
-    return None
 
 
 def _read_policy(policy: object) -> Rules:

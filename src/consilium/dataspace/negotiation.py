@@ -140,7 +140,9 @@ def on_contract_request(
         if known is not None:
             return _same_request(known, policy)
         now = connector.clock.now()
-        find_offered(tx.connection, message.offer.target, by.participant, now=now)
+        location = connector.directory.location_of(by.participant)
+        target = message.offer.target
+        find_offered(tx.connection, target, by.participant, now=now, location=location)
         terms_of(policy)
         process = replace(
             _new_negotiation(connector, Role.PROVIDER, by.participant, policy=policy),

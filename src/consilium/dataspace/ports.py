@@ -62,6 +62,10 @@ class Directory(Protocol):
         """
         ...
 
+    def location_of(self, participant: ParticipantId) -> str:
+        """Return the participant's country or region (ISO 3166), "" if unknown."""
+        ...
+
 
 class Action(StrEnum):
     """What to do with a process that waits for our side's next step."""

@@ -16,11 +16,19 @@ from consilium.dataspace.records import Agreement
 from consilium.dataspace.vocabulary import (
     ALGORITHM,
     COUNT,
+    DELTA,
+    EPSILON,
     MAX_ROUNDS,
     MIN_COHORT,
+    MIN_PARTICIPANTS,
+    MODEL,
+    OUTPUT,
     PURPOSE,
     RECIPIENT,
+    SECURE,
+    SPATIAL,
     TIME,
+    UNBOUNDED,
     read_moment,
     read_whole,
     read_word,
@@ -32,8 +40,8 @@ from consilium.ledger.keys import PublicKey
 from consilium.ledger.statements import verify_statement
 
 KIND = "study"
-_LATER = frozenset({COUNT, MIN_COHORT})
-"""Judged at admission, where the study is counted and the cohort is known."""
+_LATER = frozenset({COUNT, MIN_COHORT, SPATIAL})
+"""Judged at admission, where the study is counted, and cohort and places are known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +64,7 @@ def verify_study(signed: str, agreement: Agreement, *, now: datetime) -> StudyCl
     Plan: (1) the consumer signed it with the key of the agreement; (2) its lead
     is the consumer; (3) it names the provider, with its key, this agreement and
     its dataset; (4) it has not expired; (5) the terms allow purpose, rounds,
-    recipe and end.
+    recipe, quorum and end, and a model that is learnt from exact updates.
 
     Raises
     ------
@@ -98,6 +106,11 @@ def verify_study(signed: str, agreement: Agreement, *, now: datetime) -> StudyCl
         MAX_ROUNDS: claims.rounds,
         RECIPIENT: claims.lead,
         ALGORITHM: claims.recipe,
+        MIN_PARTICIPANTS: payload.get("quorum"),
+        OUTPUT: MODEL,
+        EPSILON: UNBOUNDED,
+        DELTA: 0,
+        SECURE: False,
     }
     evaluate(agreement.policy, facts, later=_LATER).require()
     return claims

@@ -21,6 +21,7 @@ from decimal import Decimal
 from typing import Any
 
 from consilium.kernel.clock import read_time, write_time
+from consilium.kernel.identifiers import is_location
 
 PROFILE = "consilium:profile/1"
 USE = "use"
@@ -44,11 +45,13 @@ MODEL, METRICS, AGGREGATE = "model", "metrics", "aggregate"
 OUTPUTS = (MODEL, METRICS, AGGREGATE)
 """Kinds of result: a model's arrays, the figures about a model, a table over patients."""
 
+UNBOUNDED = Decimal("Infinity")
+"""The privacy loss of a result without noise."""
+
 _FIRST_YEAR = 1000
 """Earlier years are not written with four digits everywhere."""
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 _DECIMAL = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,18})?")
-_PLACE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 
 Reader = Callable[[Any], Any]
 
@@ -133,7 +136,7 @@ def read_truth(value: Any) -> bool:
 
 def read_place(value: Any) -> str:
     """Read a country or a region of one, as ISO 3166 writes it: `CN`, `CN-BJ`."""
-    if not isinstance(value, str) or not _PLACE.fullmatch(value):
+    if not isinstance(value, str) or not is_location(value):
         raise ValueError("not a place")
     return value
 

@@ -8,7 +8,7 @@ asks the second one anew each time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -21,7 +21,7 @@ from consilium.dataspace.store import find_agreement, find_dataset, find_transfe
 from consilium.gate.budgets import spent_rounds
 from consilium.gate.fit import check_fit
 from consilium.gate.orders import Invitation, Order, Study, peek_study, verify_study
-from consilium.gate.replies import check_countersigned
+from consilium.gate.replies import EVALUATE, TRAIN, check_countersigned
 from consilium.gate.store import find_newest_order, find_shown_model
 from consilium.kernel.canonical import Digest
 from consilium.kernel.clock import Clock, read_time
@@ -30,23 +30,37 @@ from consilium.kernel.identifiers import ParticipantId
 from consilium.ledger.keys import PublicKey
 
 
+def nowhere(_participant: ParticipantId) -> str:
+    """Know no member's place, so that a term about places refuses everybody."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """What this hospital is to its own gate."""
+    """What this hospital is to its own gate. `location_of` gives "" for an unknown place."""
 
     me: ParticipantId
     key: PublicKey
     clock: Clock
     installed: Mapping[str, Digest]
+    location_of: Callable[[ParticipantId], str] = nowhere
+
+
+OUTPUT_OF: Mapping[str, str] = {TRAIN: term.MODEL, EVALUATE: term.METRICS}
+"""What kind of result each task gives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """An order as read, the plan in it, and this hospital's place in the plan."""
+    """An order as read, the plan in it, and this hospital's place in the plan.
+
+    `location` is the country or region of the study's lead, empty if unknown.
+    """
 
     order: Order
     study: Study
     place: Invitation
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +90,7 @@ def read_asked(data: bytes, *, house: House) -> Asked:
         raise DeniedError("gate.not_invited", participant=house.me)
     if place.key != house.key.text:
         raise DeniedError("gate.other_key", participant=house.me)
-    return Asked(order=order, study=study, place=place)
+    return Asked(order=order, study=study, place=place, location=house.location_of(study.lead))
 
 
 def check_standing(connection: sa.Connection, asked: Asked, *, house: House) -> Standing:
@@ -184,8 +198,14 @@ def check_newest(connection: sa.Connection, asked: Asked, *, or_equal: bool = Fa
         raise DeniedError("gate.order_changed", study=study.study, attempt=order.attempt)
 
 
-def check_terms(asked: Asked, standing: Standing, *, house: House, place: int, rounds: int) -> None:
+def check_terms(
+    asked: Asked, standing: Standing, *, house: House, place: int, rounds: int, kind: str = TRAIN
+) -> None:
     """Ask the agreement's policy. All terms are judged there and nowhere else.
+
+    What a study sends is exact: it draws no noise, so its privacy loss has no
+    bound, and it is not aggregated securely. An agreement that asks for either
+    refuses it.
 
     Parameters
     ----------
@@ -193,6 +213,8 @@ def check_terms(asked: Asked, standing: Standing, *, house: House, place: int, r
         Which study of the agreement this is, counted from 1.
     rounds : int
         Rounds spent or asked for under the agreement, this use included.
+    kind : str, optional
+        `train` or `evaluate`: an update is a model, an evaluation is metrics.
 
     Raises
     ------
@@ -207,6 +229,12 @@ def check_terms(asked: Asked, standing: Standing, *, house: House, place: int, r
         term.MIN_COHORT: standing.dataset.n_train,
         term.RECIPIENT: asked.study.lead,
         term.ALGORITHM: asked.study.recipe.digest,
+        term.MIN_PARTICIPANTS: asked.study.quorum,
+        term.OUTPUT: OUTPUT_OF[kind],
+        term.EPSILON: term.UNBOUNDED,
+        term.DELTA: 0,
+        term.SECURE: False,
+        term.SPATIAL: asked.location,
     }
     evaluate(standing.agreement.policy, facts).require()
 

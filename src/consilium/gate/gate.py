@@ -8,11 +8,12 @@ opened for an order that was refused, and nothing leaves without an entry.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import sqlalchemy as sa
 
+from consilium.dataspace.vocabulary import METRICS, MODEL
 from consilium.gate.admission import (
     Asked,
     House,
@@ -21,6 +22,7 @@ from consilium.gate.admission import (
     check_order,
     check_standing,
     check_terms,
+    nowhere,
     planned_rounds,
     read_asked,
 )
@@ -36,6 +38,7 @@ from consilium.gate.leases import (
     grant_lease,
     read_round,
 )
+from consilium.gate.outputs import check_output
 from consilium.gate.release import (
     Leased,
     find_leased,
@@ -85,6 +88,8 @@ class Gate:
         Recipes that this release brings, by name.
     min_cases : int, optional
         Smallest count that may leave.
+    location_of : callable, optional
+        Gives a member's country or region, "" if unknown.
     """
 
     def __init__(
@@ -97,10 +102,17 @@ class Gate:
         blobs: BlobStore,
         installed: Mapping[str, Digest],
         min_cases: int = MIN_CASES,
+        location_of: Callable[[ParticipantId], str] = nowhere,
     ) -> None:
         self._database = database
         self._key = key
-        self._house = House(me=me, key=key.public, clock=clock, installed=dict(installed))
+        self._house = House(
+            me=me,
+            key=key.public,
+            clock=clock,
+            installed=dict(installed),
+            location_of=location_of,
+        )
         self._arrays = ArrayFiles(blobs)
         self._min_cases = min_cases
 
@@ -230,6 +242,7 @@ class Gate:
                 said |= _names(leased.asked) | _task(leased.round) | {"lease": leased.id}
                 standing = check_standing(connection, leased.asked, house=self._house)
             arrays = judge_update(leased, update)
+            check_output(standing.agreement, MODEL if arrays else METRICS)
             checked = judge_facts(leased, facts, standing=standing, min_cases=self._min_cases)
             reply = sign_answer(leased, arrays, checked, house=self._house, key=self._key)
             said |= {"update": digest_of(pack_arrays(arrays)), "reply": digest_of(reply)}

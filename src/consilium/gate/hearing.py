@@ -5,7 +5,6 @@ Nothing here opens the data. What is refused here costs nothing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -164,9 +163,10 @@ def _check_terms(agreement: Agreement, question: Question, *, house: House) -> N
         term.ALGORITHM: question.algorithm,
         term.MIN_PARTICIPANTS: len(question.sites),
         term.OUTPUT: term.AGGREGATE,
-        term.EPSILON: question.epsilon or math.inf,
+        term.EPSILON: question.epsilon or term.UNBOUNDED,
         term.DELTA: 0,
         term.SECURE: False,
+        term.SPATIAL: house.location_of(question.lead),
     }
     later = _ELSEWHERE | {term.MIN_COHORT}
     evaluate(agreement.policy, facts, later=later).require()

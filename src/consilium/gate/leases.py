@@ -86,9 +86,8 @@ def grant_lease(
         attempt=asked.order.attempt,
     )
     spent = claim_round(tx, showing, now=write_time(now))
-    check_terms(
-        asked, standing, house=house, place=_place(tx.connection, asked, standing), rounds=spent
-    )
+    place = _place(tx.connection, asked, standing)
+    check_terms(asked, standing, house=house, place=place, rounds=spent, kind=wanted.kind)
     # 4. Lease.
     lease = LeaseId(new_urn())
     deadline = write_time(now + timedelta(seconds=asked.study.deadline_s))

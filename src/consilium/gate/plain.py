@@ -12,6 +12,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Callable, Mapping
+from types import NoneType, UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from consilium.kernel.canonical import Digest, Json, is_digest
@@ -47,7 +48,8 @@ def from_plain(kind: type[Record], value: Json, *, at: str = "") -> Record:
     ----------
     kind : type
         A dataclass whose fields are text, identifiers, whole numbers, numbers,
-        tuples of those, records, or free settings (`dict[str, Any]`).
+        tuples of those, records, free settings (`dict[str, Any]`), or one of
+        these or `None`.
     value : Json
         What was read.
     at : str, optional
@@ -80,7 +82,7 @@ def _join(at: str, name: str) -> str:
 
 def _read(hint: Any, value: Json, at: str) -> Any:
     if get_origin(hint) is tuple:
-        if not isinstance(value, list):
+        if not isinstance(value, list | tuple):
             raise bad(at, "is not a list")
         inner = get_args(hint)[0]
         return tuple(_read(inner, item, at) for item in value)
@@ -90,6 +92,9 @@ def _read(hint: Any, value: Json, at: str) -> Any:
         return _free(value, at, 0)
     if dataclasses.is_dataclass(hint):
         return from_plain(cast("type[Any]", hint), value, at=at)
+    if isinstance(hint, UnionType):  # something, or nothing
+        inner = next(one for one in get_args(hint) if one is not NoneType)
+        return None if value is None else _read(inner, value, at)
     return _LEAVES[_ground(hint)](value, at)
 
 

@@ -10,12 +10,12 @@ costs and always looks the same.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from consilium.gate.admission import House
+from consilium.gate.admission import House, nowhere
 from consilium.gate.arrays import ArrayFiles
 from consilium.gate.budgets import charge_epsilon
 from consilium.gate.columns import Table, read_table
@@ -99,6 +99,8 @@ class StatisticsGate:
         Questions under one agreement.
     draw : callable, optional
         Where noise comes from: the system's secret generator.
+    location_of : callable, optional
+        Gives a member's country or region, "" if unknown.
     """
 
     def __init__(
@@ -113,11 +115,17 @@ class StatisticsGate:
         min_cases: int = MIN_CASES,
         most_questions: int = MOST_QUESTIONS,
         draw: Draw = secrets.randbelow,
+        location_of: Callable[[ParticipantId], str] = nowhere,
     ) -> None:
-        installed = {NAME: computation.digest}
         self._database = database
         self._key = key
-        self._house = House(me=me, key=key.public, clock=clock, installed=installed)
+        self._house = House(
+            me=me,
+            key=key.public,
+            clock=clock,
+            installed={NAME: computation.digest},
+            location_of=location_of,
+        )
         self._arrays = ArrayFiles(blobs)
         self._computation = computation
         self._min_cases = min_cases

@@ -154,6 +154,7 @@ class Authority:
         name: str,
         hours: float,
         title: str = "",
+        location: str = "",
         hosts: Sequence[str] = (),
     ) -> x509.Certificate:
         """Issue one certificate.
@@ -170,6 +171,8 @@ class Authority:
             Lifetime; cut at the root's end.
         title : str, optional
             Display name of a participant, at most 64 characters.
+        location : str, optional
+            Country or region of a participant, as `check_location` gives it.
         hosts : sequence of str, optional
             Names and addresses of a server.
 
@@ -182,9 +185,12 @@ class Authority:
         _check_key(key, profile, name=name)
         now = self._clock.now()
         life = timedelta(hours=hours)
+        subject = self._subject(profile, kind=kind, name=name, title=title)
+        if kind is Kind.PARTICIPANT and location:
+            subject += _place(location)
         builder = (
             x509.CertificateBuilder()
-            .subject_name(self._subject(profile, kind=kind, name=name, title=title))
+            .subject_name(x509.Name(subject))
             .issuer_name(self.root.subject)
             .public_key(key)
             .serial_number(x509.random_serial_number())
@@ -196,7 +202,9 @@ class Authority:
         names = self._names(kind, name=name, hosts=hosts if profile.named_hosts else ())
         return builder.add_extension(names, critical=False).sign(self._key, hashes.SHA256())
 
-    def _subject(self, profile: Profile, *, kind: Kind, name: str, title: str) -> x509.Name:
+    def _subject(
+        self, profile: Profile, *, kind: Kind, name: str, title: str
+    ) -> list[x509.NameAttribute[str]]:
         attributes = [
             x509.NameAttribute(NameOID.COMMON_NAME, name),
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, self.space),
@@ -205,7 +213,7 @@ class Authority:
             attributes.append(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, title))
         if profile.role:
             attributes.append(x509.NameAttribute(NameOID.UNSTRUCTURED_NAME, profile.role))
-        return x509.Name(attributes)
+        return attributes
 
     def _extensions(self, profile: Profile, key: KeyHalf) -> list[tuple[x509.ExtensionType, bool]]:
         issuer = self._key.public_key()
@@ -243,6 +251,14 @@ def submitter_name(space: str) -> str:
 def engine_server_name(space: str) -> str:
     """Return the name that the engine's server proves to sites; no member can bear it."""
     return f"engine.{space}"
+
+
+def _place(location: str) -> list[x509.NameAttribute[str]]:
+    country, _, region = location.partition("-")
+    attributes = [x509.NameAttribute(NameOID.COUNTRY_NAME, country)]
+    if region:
+        attributes.append(x509.NameAttribute(NameOID.STATE_OR_PROVINCE_NAME, location))
+    return attributes
 
 
 def _self_sign(

@@ -21,7 +21,12 @@ from consilium.kernel.canonical import Json
 from consilium.kernel.clock import Clock, write_time
 from consilium.kernel.errors import DeniedError, NotFoundError
 from consilium.kernel.identifiers import ParticipantId
-from consilium.ledger.certificates import Identity, identify_participant, read_certificate
+from consilium.ledger.certificates import (
+    Identity,
+    identify_participant,
+    location_in,
+    read_certificate,
+)
 from consilium.ledger.database import Database
 from consilium.ledger.keys import PublicKey, SigningKey
 from consilium.ledger.statements import sign_statement
@@ -36,6 +41,7 @@ class _Known:
     revoked: bool
     starts: float
     ends: float
+    location: str
 
 
 class Members:
@@ -146,6 +152,16 @@ class Members:
             raise DeniedError("hub.member_lapsed", member=participant)
         return known.key
 
+    def location_of(self, participant: ParticipantId) -> str:
+        """Return a member's country or region by its certificate, "" if it names none.
+
+        Raises
+        ------
+        NotFoundError
+            `hub.no_member`.
+        """
+        return (self._known.get(participant) or self._look_up(participant)).location
+
     def find(self, name: str) -> Member | None:
         """Look a member up by its short name."""
         with self._database.read() as connection:
@@ -193,6 +209,7 @@ class Members:
                     revoked=member.state is Standing.REVOKED,
                     starts=leaf.not_valid_before_utc.timestamp(),
                     ends=leaf.not_valid_after_utc.timestamp(),
+                    location=location_in(leaf),
                 )
         try:
             return self._known[participant]

@@ -124,9 +124,12 @@ class AdminClient:
     def __init__(self, folder: Path) -> None:
         self._path = folder / ADMIN_SOCKET
 
-    def mint(self, member: str, *, title: str, hours: float | None = None) -> dict[str, Any]:
+    def mint(
+        self, member: str, *, title: str, hours: float | None = None, location: str = ""
+    ) -> dict[str, Any]:
         """Make a join token: `token`, `member`, `expires`."""
         facts: dict[str, Json] = {"member": member, "title": title, "hours": hours}
+        facts["location"] = location
         return call_signer(self._path, "mint", facts)
 
     def list_tokens(self) -> list[dict[str, Any]]:

@@ -46,6 +46,7 @@ from consilium.ledger.jointokens import (
     RENEWAL,
     VERSION,
     JoinToken,
+    check_location,
     check_title,
     new_secret,
 )
@@ -106,11 +107,13 @@ class Signer:
         Raises
         ------
         InputError
-            `kernel.bad_name`, `hub.reserved_name`, `link.bad_title`, `hub.bad_hours`.
+            `kernel.bad_name`, `hub.reserved_name`, `link.bad_title`, `hub.bad_hours`,
+            `link.bad_location`.
         StateError
             `hub.name_taken`.
         """
         member, title = check_name(_text(facts, "member")), check_title(_text(facts, "title"))
+        location = check_location(facts.get("location", ""))
         hours = self._settings.signer.token_hours if facts.get("hours") is None else facts["hours"]
         if member in RESERVED:
             raise InputError("hub.reserved_name", name=member)
@@ -126,8 +129,9 @@ class Signer:
             fingerprint=self._authority.fingerprint,
             secret=new_secret(),
             expires=write_time(now + timedelta(hours=hours)),
+            location=location,
         )
-        row = {"member": member, "title": title, "minted": write_time(now)}
+        row = {"member": member, "title": title, "minted": write_time(now), "location": location}
         row |= {"id": token.key.public.text, "expires": token.expires}
         with self._database.write() as tx:
             self._check_free(tx, member)
@@ -255,7 +259,7 @@ class Signer:
         self._check_free(tx, row.member)
         # 4. Issue, and keep what was answered.
         now = write_time(self._clock.now())
-        answer = self._admit(tx, said, name=row.member, title=row.title, since=now)
+        answer = self._admit(tx, said, token=row, since=now)
         tx.execute(
             update(table)
             .where(table.c.id == row.id)
@@ -279,7 +283,7 @@ class Signer:
         said = verify_statement(statement, RENEWAL, PublicKey.from_text(row.key))
         self._check_renewal(said, row)
         # 4. Issue, and keep what was answered.
-        answer = self._issue_pair(said, name=member, title=row.title)
+        answer = self._issue_pair(said, name=member, title=row.title, location=row.location)
         values = {"renewed": said["time"], "request": request, "answer": _packed(answer)}
         values["key"] = _participant_key(answer).text
         tx.execute(update(table).where(table.c.name == member).values(**values))
@@ -323,13 +327,14 @@ class Signer:
             raise DeniedError("hub.member_revoked", member=member)
         return row
 
-    def _issue_pair(self, said: Facts, *, name: str, title: str) -> dict[str, Json]:
+    def _issue_pair(self, said: Facts, *, name: str, title: str, location: str) -> dict[str, Json]:
         times = self._settings.signer
         participant = self._authority.issue(
             Kind.PARTICIPANT,
             read_request(_text(said, "csr_participant"), name=name),
             name=name,
             title=title,
+            location=location,
             hours=times.participant_hours,
         )
         site = self._authority.issue(
@@ -346,12 +351,13 @@ class Signer:
         }
 
     def _admit(
-        self, tx: Transaction, said: Facts, *, name: str, title: str, since: str
+        self, tx: Transaction, said: Facts, *, token: Row[Any], since: str
     ) -> dict[str, Json]:
         """Issue for a name that is free, and enter it; a revoked one begins anew."""
-        answer = self._issue_pair(said, name=name, title=title)
+        name, known = token.member, {"title": token.title, "location": token.location}
+        answer = self._issue_pair(said, name=name, **known)
         table = SIGNER_MEMBERS
-        row = {"title": title, "state": Standing.ADMITTED.value, "since": since, "renewed": since}
+        row = {**known, "state": Standing.ADMITTED.value, "since": since, "renewed": since}
         row |= {"key": _participant_key(answer).text, "request": "", "answer": ""}
         changed = tx.execute(update(table).where(table.c.name == name).values(**row))
         if not changed.rowcount:

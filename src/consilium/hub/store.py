@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, Connection, Integer, RowMapping, Table, Text, select
+from sqlalchemy import Column, Connection, Integer, RowMapping, Table, Text, select, text
 
 from consilium.ledger.tables import METADATA
 
@@ -57,6 +57,7 @@ SIGNER_TOKENS = Table(
     Column("used", Text),
     Column("request", Text),
     Column("answer", Text),
+    Column("location", Text, nullable=False, server_default=text("''")),
 )
 """One row a join token. `id` is the public half of its key; the secret is kept nowhere."""
 
@@ -71,6 +72,7 @@ SIGNER_MEMBERS = Table(
     Column("renewed", Text, nullable=False),
     Column("request", Text, nullable=False),
     Column("answer", Text, nullable=False),
+    Column("location", Text, nullable=False, server_default=text("''")),
 )
 """One row an admitted name; `key` is the one that must sign its next renewal."""
 

@@ -24,6 +24,7 @@ _SHOWN = 80
 """Letters of a name that is refused."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,39}")
+_PLACE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 _SPACE = re.compile(r"[a-z0-9][a-z0-9.-]{1,60}")
 
 
@@ -43,6 +44,11 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise InputError("kernel.bad_name", name=name[:_SHOWN])
     return name
+
+
+def is_location(text: str) -> bool:
+    """Tell whether `text` is a country or a region of one, as ISO 3166 writes it: `CN`, `CN-BJ`."""
+    return _PLACE.fullmatch(text) is not None
 
 
 def participant_id(space: str, member: str) -> ParticipantId:

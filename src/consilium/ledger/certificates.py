@@ -58,13 +58,18 @@ KeyHalf = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | Ed25519PublicKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What a participant's certificate says, once it has been checked by the root."""
+    """What a participant's certificate says, once it has been checked by the root.
+
+    `location` is a country or a region of one (ISO 3166, `CN` or `CN-BJ`); empty
+    if the certificate names none.
+    """
 
     participant: ParticipantId
     name: str
     title: str
     key: PublicKey
     not_after: datetime
+    location: str = ""
 
 
 # --- private keys ---------------------------------------------------------------------
@@ -344,7 +349,17 @@ def identify_participant(
         title=str(titles[0].value) if titles else name,
         key=PublicKey(key.public_bytes_raw()),
         not_after=certificate.not_valid_after_utc,
+        location=location_in(certificate),
     )
+
+
+def location_in(certificate: x509.Certificate) -> str:
+    """Return the region (ST) or else the country (C) that a subject names; empty for none."""
+    for kind in (NameOID.STATE_OR_PROVINCE_NAME, NameOID.COUNTRY_NAME):
+        said = certificate.subject.get_attributes_for_oid(kind)
+        if said:
+            return str(said[0].value)
+    return ""
 
 
 def renewal_due(certificate: x509.Certificate) -> datetime:

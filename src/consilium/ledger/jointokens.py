@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from consilium.kernel.canonical import Digest, canonical_bytes, read_json
 from consilium.kernel.clock import Clock, read_time
 from consilium.kernel.errors import ConsiliumError, DeniedError, InputError
-from consilium.kernel.identifiers import ParticipantId, participant_id
+from consilium.kernel.identifiers import ParticipantId, is_location, participant_id
 from consilium.ledger.keys import SigningKey
 
 VERSION = 1
@@ -50,6 +50,7 @@ class JoinToken:
     fingerprint: Digest
     secret: str
     expires: str
+    location: str = ""
 
     @property
     def key(self) -> SigningKey:
@@ -63,7 +64,7 @@ class JoinToken:
 
     def as_text(self) -> str:
         """Write the token as one word of base64url over canonical JSON."""
-        facts = asdict(self)
+        facts = {key: value for key, value in asdict(self).items() if value != ""}
         return _encode(canonical_bytes({**facts, "sum": _checksum(facts)}))
 
     def check_time(self, clock: Clock) -> None:
@@ -128,6 +129,19 @@ def check_title(title: str) -> str:
     return tidy
 
 
+def check_location(location: object) -> str:
+    """Return a member's country or region (ISO 3166, `CN` or `CN-BJ`), or "" for none.
+
+    Raises
+    ------
+    InputError
+        `link.bad_location`.
+    """
+    if not isinstance(location, str) or (location and not is_location(location)):
+        raise InputError("link.bad_location")
+    return location
+
+
 def check_hub_address(address: str) -> str:
     """Return a hub's address without a closing stroke, if it is `https://host[:port]`.
 
@@ -153,6 +167,7 @@ def _check_fields(token: JoinToken) -> None:
     participant_id(token.space, token.member)
     check_hub_address(token.hub)
     read_time(token.expires)
+    check_location(token.location)
     if len(_decode(token.secret)) != _SECRET_BYTES or check_title(token.title) != token.title:
         raise ValueError("wrong length")
 

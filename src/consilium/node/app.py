@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict
 from consilium.dataspace.catalog import request_catalog
 from consilium.dataspace.connector import Connector
 from consilium.dataspace.datasets import get_dataset, list_datasets
-from consilium.dataspace.records import Agreement, Dataset, Role
+from consilium.dataspace.records import Agreement, Dataset, Role, Terms
+from consilium.dataspace.sentences import sentences_of
 from consilium.dataspace.store import get_agreement, list_agreements
 from consilium.dataspace.wire.boundary import report_errors
 from consilium.federation.flare.processes import SupervisedChild
@@ -27,6 +28,7 @@ from consilium.federation.statistics.asking import ask
 from consilium.federation.statistics.records import read_draft
 from consilium.federation.statistics.site import installed_statistics
 from consilium.federation.store import get_study, list_events, list_studies
+from consilium.gate.spending import list_budgets
 from consilium.kernel.canonical import read_json
 from consilium.kernel.errors import ConsiliumError, StateError
 from consilium.kernel.identifiers import AgreementId, ParticipantId, StudyId
@@ -71,6 +73,7 @@ def make_app(rooms: Rooms) -> FastAPI:
     app.include_router(members_router(rooms.directory))
     _add_datasets(app, rooms)
     _add_agreements(app, rooms)
+    _add_budgets(app, rooms)
     _add_studies(app, rooms)
     _add_evidence(app, rooms)
     _add_statistics(app, rooms)
@@ -125,23 +128,31 @@ def _add_agreements(app: FastAPI, rooms: Rooms) -> None:
         if not found:
             return []
         with ThreadPoolExecutor(max_workers=min(16, len(found))) as pool:
-            return list(pool.map(lambda who: _ask_catalog(connector, who, found[who]), found))
+            return list(pool.map(lambda who: _ask_catalog(rooms, who, found[who]), found))
 
     @app.post("/agreements")
     def request(wish: AgreementWish) -> dict[str, Any]:
         wanted = Wish(participant=ParticipantId(wish.participant), dataset=wish.dataset)
         listing = find_listing(connector, wanted, offer=wish.offer)
-        return _show_agreement(agree(connector, listing))
+        return _show_agreement(agree(connector, listing), rooms)
 
     @app.get("/agreements")
     def agreements() -> list[dict[str, Any]]:
         with connector.database.read() as connection:
-            return [_show_agreement(one) for one in list_agreements(connection)]
+            return [_show_agreement(one, rooms) for one in list_agreements(connection)]
 
     @app.get("/agreements/{agreement}")
     def agreement(agreement: str, role: Role = Role.CONSUMER) -> dict[str, Any]:
         with connector.database.read() as connection:
-            return _show_agreement(get_agreement(connection, AgreementId(agreement), role=role))
+            found = get_agreement(connection, AgreementId(agreement), role=role)
+        return _show_agreement(found, rooms)
+
+
+def _add_budgets(app: FastAPI, rooms: Rooms) -> None:
+    @app.get("/budgets")
+    def budgets() -> dict[str, Any]:
+        with rooms.connector.database.read() as connection:
+            return list_budgets(connection)
 
 
 def _add_studies(app: FastAPI, rooms: Rooms) -> None:
@@ -199,10 +210,11 @@ def _add_statistics(app: FastAPI, rooms: Rooms) -> None:
         )
 
 
-def _ask_catalog(connector: Connector, who: ParticipantId, title: str) -> dict[str, Any]:
+def _ask_catalog(rooms: Rooms, who: ParticipantId, title: str) -> dict[str, Any]:
     """Ask one member; a member that does not answer is shown with the reason."""
     try:
-        found = [listing.as_record() for listing in request_catalog(connector, who)]
+        listings = request_catalog(rooms.connector, who)
+        found = [one.as_record() | {"words": _words(one.terms, rooms)} for one in listings]
     except ConsiliumError as error:
         return {"participant": who, "title": title, "datasets": [], "error": error.as_record()}
     return {"participant": who, "title": title, "datasets": found}
@@ -212,8 +224,14 @@ def _show_dataset(dataset: Dataset) -> dict[str, Any]:
     return asdict(dataset)
 
 
-def _show_agreement(agreement: Agreement) -> dict[str, Any]:
-    return asdict(agreement)
+def _show_agreement(agreement: Agreement, rooms: Rooms) -> dict[str, Any]:
+    return asdict(agreement) | {"words": _words(agreement.terms, rooms)}
+
+
+def _words(terms: Terms, rooms: Rooms) -> list[dict[str, str]]:
+    """Say terms in sentences, with the names of the recipes that are installed here."""
+    names: dict[str, str] = {digest: name for name, digest in rooms.registrar.recipes.items()}
+    return [asdict(sentence) for sentence in sentences_of(terms, recipes=names)]
 
 
 def _show_study(row: Mapping[str, Any]) -> dict[str, Any]:

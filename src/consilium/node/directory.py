@@ -130,6 +130,18 @@ class HubDirectory:
                 )
             return key
 
+    def location_of(self, participant: ParticipantId) -> str:
+        """Return the country or region in a participant's certificate, "" if none is known.
+
+        The list as it stands serves: a place is part of a certificate, and a
+        newer one comes with the next message of that participant.
+        """
+        with self._lock:
+            if participant not in self._entries:
+                self._try_refresh()
+            entry = self._entries.get(participant)
+        return entry.identity.location if entry is not None and entry.admitted else ""
+
     def list_entries(self) -> list[Entry]:
         """List the members, revoked ones included, from a fresh list.
 
@@ -266,4 +278,5 @@ def describe_entry(entry: Entry) -> dict[str, Json]:
         "fingerprint": identity.key.fingerprint,
         "state": "admitted" if entry.admitted else "revoked",
         "joined": entry.joined,
+        "location": identity.location,
     }

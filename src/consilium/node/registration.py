@@ -7,20 +7,21 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from consilium.dataspace.datasets import (
+    check_budget,
     check_governance,
     find_dataset,
     list_datasets,
     register_dataset,
 )
 from consilium.dataspace.policy import policy_of
-from consilium.dataspace.records import Terms
+from consilium.dataspace.records import PrivacyBudget, Terms
 from consilium.gate.plain import from_plain
 from consilium.kernel.canonical import Digest
 from consilium.kernel.clock import Clock
@@ -37,7 +38,8 @@ class Registration(BaseModel):
     """What a data steward gives: where the data are, what they are, who may do what.
 
     `schema` is TOML text. In `terms`, an algorithm is a recipe's digest, or the
-    name of an installed recipe.
+    name of an installed recipe. `budget` may set `epsilon` and `delta`, what all
+    agreements on the dataset may cost together.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -48,6 +50,7 @@ class Registration(BaseModel):
     title: str = Field(default="", max_length=400)
     governance: dict[str, Any]
     terms: dict[str, Any]
+    budget: dict[str, float] = Field(default_factory=dict)
     public: bool = False
 
 
@@ -56,7 +59,8 @@ class Registrar:
     """Takes datasets in at one node.
 
     `workshop` is the folder where array files are made; `under_way` holds the
-    names that are being read just now.
+    names that are being read just now; `budget` is what a dataset gets if its
+    steward names none.
     """
 
     database: Database
@@ -64,6 +68,7 @@ class Registrar:
     clock: Clock
     workshop: Path
     recipes: Mapping[str, Digest]
+    budget: PrivacyBudget = field(default_factory=PrivacyBudget)
     under_way: set[str] = field(default_factory=set)
     turn: threading.Lock = field(default_factory=threading.Lock)
 
@@ -94,6 +99,7 @@ class Registrar:
         check_governance(registration.governance)
         terms = self._read_terms(registration.terms)
         policy_of(terms, offer=OfferId(new_urn()))
+        self._read_budget(registration)
         return terms
 
     def plan(self, registration: Registration) -> Work:
@@ -122,10 +128,16 @@ class Registrar:
         if isinstance(named, list):
             found = [self.recipes.get(one, one) if isinstance(one, str) else one for one in named]
             record = {**record, "algorithms": found}
+        usual = {item.name: item.default for item in fields(Terms) if item.default is not MISSING}
         try:
-            return from_plain(Terms, record)
+            return from_plain(Terms, {**usual, **record})
         except InputError as error:
             raise InputError("dataspace.bad_terms", term=error.facts["field"]) from error
+
+    def _read_budget(self, registration: Registration) -> PrivacyBudget:
+        if not registration.budget.keys() <= {"epsilon", "delta"}:
+            raise InputError("dataspace.bad_budget")
+        return check_budget(replace(self.budget, **registration.budget))
 
     @contextmanager
     def _claimed(self, name: str) -> Iterator[None]:
@@ -189,6 +201,7 @@ class Registrar:
                 n_train=result.n_train,
                 n_test=result.n_test,
                 terms=terms,
+                budget=self._read_budget(registration),
                 clock=self.clock,
             )
         return asdict(dataset)

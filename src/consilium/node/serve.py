@@ -13,6 +13,7 @@ from consilium.dataspace.decisions import PolicyDecide
 from consilium.dataspace.endpoints import Route, answer
 from consilium.dataspace.outbox import Outbox
 from consilium.dataspace.ports import WireReply, WireRequest
+from consilium.dataspace.records import PrivacyBudget
 from consilium.dataspace.wire.serving import Serving
 from consilium.federation.registry import Recipes
 from consilium.federation.statistics.door import statistics_routes
@@ -168,8 +169,9 @@ def _build(
         blobs=blobs,
         installed=recipes.digests,
         min_cases=ground.settings.min_cases,
+        location_of=directory.location_of,
     )
-    ground.features.extend(statistics_routes(_make_statistics(ground, connector, blobs)))
+    ground.features.extend(statistics_routes(_make_statistics(ground, directory, blobs)))
     desk = DeskServer(desk_path, gate)
     desk.serve()
     stack.callback(desk.close)
@@ -195,6 +197,7 @@ def _build(
         clock=ground.clock,
         workshop=home / "intake",
         recipes=recipes.digests | {STATISTICS: installed_statistics().digest},
+        budget=PrivacyBudget(epsilon=ground.settings.epsilon, delta=ground.settings.delta),
     )
     registrar.tidy()
     return Rooms(
@@ -209,16 +212,17 @@ def _build(
     )
 
 
-def _make_statistics(ground: Ground, connector: Connector, blobs: BlobStore) -> StatisticsGate:
+def _make_statistics(ground: Ground, directory: HubDirectory, blobs: BlobStore) -> StatisticsGate:
     return StatisticsGate(
         ground.database,
-        me=connector.me,
+        me=ground.membership.participant,
         key=ground.key,
         clock=ground.clock,
         blobs=blobs,
         computation=installed_statistics(),
         min_cases=ground.settings.min_cases,
         most_questions=ground.settings.questions,
+        location_of=directory.location_of,
     )
 
 

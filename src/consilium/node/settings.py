@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from consilium.dataspace.records import PrivacyBudget
 from consilium.kernel.errors import InputError
-from consilium.kernel.tables import Fault, Section, Slip
+from consilium.kernel.tables import Fault, Section, Slip, is_number
 from consilium.node.membership import FILE
 
 SECTION = "node"
 _PREFIX = "CONSILIUM__NODE__"
 _LEAST_CASES = 5
+_USUAL = PrivacyBudget()
+_FINEST, _GREATEST_EPSILON, _GREATEST_DELTA = 1e-12, 1e6, 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +31,15 @@ class NodeSettings:
     `database` is an SQLAlchemy URL; empty means the file `node.db` in the
     node's folder. `min_cases` is the smallest count that may leave, at least 5.
     `questions` is how many questions of statistics one agreement may ask.
+    `epsilon` and `delta` are the privacy budget of a dataset whose steward names
+    no other.
     """
 
     database: str = ""
     min_cases: int = 10
     questions: int = 200
+    epsilon: float = _USUAL.epsilon
+    delta: float = _USUAL.delta
 
     def url(self, home: Path) -> str:
         """Return the database's URL for a node in `home`."""
@@ -62,9 +69,23 @@ def load_node_settings(home: Path, *, environment: Mapping[str, str]) -> NodeSet
                 "min_cases", low=_LEAST_CASES, default=settings.min_cases, digits=True
             ),
             questions=table.whole("questions", low=0, default=settings.questions, digits=True),
+            epsilon=_amount(table, "epsilon", settings.epsilon, high=_GREATEST_EPSILON),
+            delta=_amount(table, "delta", settings.delta, high=_GREATEST_DELTA),
         )
         table.end()
     return settings
+
+
+def _amount(table: Section, key: str, usual: float, *, high: float) -> float:
+    """Take an amount, also as the text that an environment gives."""
+    value = table.take(key, usual)
+    try:
+        amount = float(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise table.refuse(Fault.NUMBER, key, low=_FINEST, high=high) from error
+    if not is_number(amount) or not _FINEST <= amount <= high:
+        raise table.refuse(Fault.NUMBER, key, low=_FINEST, high=high)
+    return float(amount)
 
 
 def _refuse(source: str, slip: Slip) -> InputError:

@@ -113,6 +113,7 @@ class Datasets:
         name: str,
         terms: Mapping[str, Any],
         governance: Mapping[str, Any],
+        budget: Mapping[str, float] | None = None,
         title: str = "",
         public: bool = False,
         progress: Progress | None = None,
@@ -129,6 +130,9 @@ class Datasets:
             Short name within the hospital; display name.
         terms, governance : mapping
             What others may do with it; on which basis it is held.
+        budget : mapping, optional
+            `epsilon` and `delta` that all agreements on it may cost together;
+            the node's usual ones where not given.
         public : bool
             Whether the data are open to anyone.
 
@@ -145,6 +149,7 @@ class Datasets:
             "title": title or name,
             "governance": dict(governance),
             "terms": dict(terms),
+            "budget": dict(budget or {}),
             "public": public,
         }
         task = self._wire.post("/datasets", body)
@@ -175,6 +180,10 @@ class Agreements:
             return dict(self._wire.get(f"/agreements/{agreement}"))
         except NotFoundError:
             return dict(self._wire.get(f"/agreements/{agreement}", role="provider"))
+
+    def budgets(self) -> Record:
+        """Tell what is spent and left: `agreements` that this hospital gave, `datasets` it has."""
+        return dict(self._wire.get("/budgets"))
 
     def request(self, participant: str, *, dataset: str, offer: str = "") -> Record:
         """Ask a hospital for an agreement on one of its offers."""

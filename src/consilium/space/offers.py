@@ -21,6 +21,9 @@ _DRAFT = (
     "title", "question", "purpose", "recipe", "settings", "rule", "rule_settings",
     "rounds", "quorum", "deadline_s", "seed",
 )  # fmt: skip
+_OPTIONAL = (
+    "min_participants", "epsilon", "delta", "outputs", "secure_aggregation", "spatial",
+)  # fmt: skip
 
 
 def terms_record(
@@ -39,7 +42,7 @@ def terms_record(
     clock : Clock
         From when the days count.
     """
-    return {
+    record: dict[str, Any] = {
         "purposes": list(terms.purposes),
         "not_after": write_time(clock.now() + timedelta(days=terms.days)),
         "count": terms.count,
@@ -47,6 +50,12 @@ def terms_record(
         "min_cohort": terms.min_cohort,
         "recipients": [full_id(name, space=space) for name in terms.recipients],
         "algorithms": sorted({*(recipes or installed_recipes()), STATISTICS}),
+    }
+    further = {name: getattr(terms, name) for name in _OPTIONAL}
+    return record | {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in further.items()
+        if value not in (None, ())
     }
 
 

@@ -34,6 +34,12 @@ class TermsPlan:
     count: int = COUNT
     max_rounds: int = MAX_ROUNDS
     min_cohort: int = MIN_COHORT
+    min_participants: int | None = None
+    epsilon: float | None = None
+    delta: float | None = None
+    outputs: tuple[str, ...] = ()
+    secure_aggregation: bool | None = None
+    spatial: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +48,8 @@ class DatasetPlan:
 
     `schema` is the name of a built-in schema or the path of a TOML file.
     `public` says that the data are open to anyone; only then may they be
-    pooled for comparison.
+    pooled for comparison. `budget` may hold `epsilon` and `delta`, the privacy
+    loss that all agreements on the dataset may cost together.
     """
 
     name: str
@@ -52,14 +59,16 @@ class DatasetPlan:
     public: bool
     governance: dict[str, Any]
     terms: TermsPlan
+    budget: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParticipantPlan:
-    """One hospital of the space."""
+    """One hospital of the space; `location` is a country or region such as `CN-BJ`, or empty."""
 
     name: str
     title: str
+    location: str = ""
     datasets: tuple[DatasetPlan, ...]
 
 

@@ -158,7 +158,7 @@ def _bring_up(
     total = 2 * len(plan.participants)
     watch(Stage.JOIN, 0, total)
     for number, member in enumerate(plan.participants, start=1):
-        _join(space, member.name, title=member.title)
+        _join(space, member.name, title=member.title, location=member.location)
         watch(Stage.JOIN, number, total)
     # 4.
     nodes = [
@@ -192,13 +192,13 @@ def _make_hub(plan: SpacePlan, home: Path) -> None:
     )
 
 
-def _join(space: RunningSpace, member: str, *, title: str) -> None:
+def _join(space: RunningSpace, member: str, *, title: str, location: str) -> None:
     """Let a hospital enter with a fresh token, unless it did so in an earlier run."""
     folder = node_home(space.home, member)
     if (folder / "node.toml").exists():
         return
     signer = AdminClient(hub_home(space.home) / SIGNER)
-    answer = signer.mint(member, title=title, hours=TOKEN_HOURS)
+    answer = signer.mint(member, title=title, hours=TOKEN_HOURS, location=location)
     join_hub(folder, str(answer["token"]), clock=SystemClock())
 
 

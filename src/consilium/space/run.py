@@ -103,6 +103,7 @@ def _register(
             title=dataset.title,
             public=dataset.public,
             governance=dataset.governance,
+            budget=dataset.budget,
             terms=terms_record(
                 dataset.terms,
                 space=space.plan.name,

@@ -20,11 +20,7 @@ from consilium.kernel.identifiers import check_name, participant_id
 from consilium.kernel.tables import Section
 from consilium.ledger.jointokens import TITLE_LENGTH
 from consilium.space.plans import (
-    COUNT,
-    DAYS,
     HUB_NAME,
-    MAX_ROUNDS,
-    MIN_COHORT,
     DatasetPlan,
     HubPlan,
     ParticipantPlan,
@@ -33,8 +29,7 @@ from consilium.space.plans import (
     TermsPlan,
 )
 from consilium.space.tables import open_tables
-
-GREATEST = 1_000_000
+from consilium.space.terms import read_budget, read_location, read_terms
 
 
 def read_space(path: Path, *, data: Path | None = None) -> SpacePlan:
@@ -100,10 +95,12 @@ def _participant(section: Section, base: Path) -> ParticipantPlan:
     name = _name(section)
     if name == HUB_NAME:
         raise section.refuse("space.taken_name", "name", name=name)
-    title = _short_title(section, name)
+    title, location = _short_title(section, name), read_location(section)
     datasets = [_dataset(each, base) for each in section.sections("dataset", optional=True)]
     section.end()
-    return ParticipantPlan(name=name, title=title, datasets=_unique(datasets, section))
+    return ParticipantPlan(
+        name=name, title=title, location=location, datasets=_unique(datasets, section)
+    )
 
 
 def _dataset(section: Section, base: Path) -> DatasetPlan:
@@ -116,7 +113,8 @@ def _dataset(section: Section, base: Path) -> DatasetPlan:
         schema=str(base / schema) if schema.endswith(".toml") else schema,
         public=section.flag("public", default=False),
         governance=_governance(section),
-        terms=_terms(section.section("terms")),
+        terms=read_terms(section.section("terms")),
+        budget=read_budget(section.section("budget", optional=True)),
     )
     section.end()
     return plan
@@ -138,19 +136,6 @@ def _governance(section: Section) -> dict[str, Any]:
         ) from error
 
 
-def _terms(section: Section) -> TermsPlan:
-    plan = TermsPlan(
-        purposes=section.lines("purposes"),
-        recipients=section.lines("recipients"),
-        days=section.whole("days", low=1, high=3650, default=DAYS),
-        count=section.whole("count", low=1, high=GREATEST, default=COUNT),
-        max_rounds=section.whole("max_rounds", low=1, high=GREATEST, default=MAX_ROUNDS),
-        min_cohort=section.whole("min_cohort", low=1, high=GREATEST, default=MIN_COHORT),
-    )
-    section.end()
-    return plan
-
-
 def read_study(path: Path) -> StudyPlan:
     """Read a study file: the keys of a `[[study]]`, without `lead`, at the top of a file.
 
@@ -167,8 +152,8 @@ def read_study(path: Path) -> StudyPlan:
     return plan
 
 
-def read_offer(path: Path) -> tuple[dict[str, Any], TermsPlan]:
-    """Read an offer file: `[governance]` and `[terms]` as a dataset of a space file has them.
+def read_offer(path: Path) -> tuple[dict[str, Any], TermsPlan, dict[str, float]]:
+    """Read an offer file: `[governance]`, `[terms]`, `[budget]` as a space file's dataset has them.
 
     Raises
     ------
@@ -176,9 +161,10 @@ def read_offer(path: Path) -> tuple[dict[str, Any], TermsPlan]:
         One sentence that names the file, the key and the remedy.
     """
     top = open_tables(path)
-    found = _governance(top), _terms(top.section("terms"))
+    governance, terms = _governance(top), read_terms(top.section("terms"))
+    budget = read_budget(top.section("budget", optional=True))
     top.end()
-    return found
+    return governance, terms, budget
 
 
 def _study(section: Section) -> StudyPlan:

@@ -148,7 +148,7 @@ class Hospital:
             database=self.database,
             key=self.key,
             clock=self.space.clock,
-            directory=HeldDirectory(self.space.keys),
+            directory=HeldDirectory(self.space.keys, locations=self.space.places),
             transport=self.transport,
             decide=self.decide,
             settings=self.settings,
@@ -211,6 +211,7 @@ class Space:
         self.held = HeldClock(START)
         self.clock: Clock = clock or self.held
         self.keys: dict[ParticipantId, PublicKey] = {}
+        self.places: dict[ParticipantId, str] = {}
         self.doors: dict[ParticipantId, Callable[[WireRequest], WireReply]] = {}
         self.transport: Transport = LocalTransport(self.doors)
         self.hospitals: dict[str, Hospital] = {}

@@ -145,7 +145,7 @@ def test_an_unknown_term_is_refused_at_the_request(north: Hospital, south: Hospi
     message = own_request(south, permission=[{"action": "use", "constraint": [term]}])
     status, error = north.post(south, REQUEST, message)
     assert (status, error["code"]) == (400, "dataspace.unknown_term")
-    assert "odrl:spatial" in error["reason"][0]
+    assert "odrl:event" in error["reason"][0]
     assert "negotiation.requested" not in south.kinds()
 
 

@@ -274,3 +274,40 @@ def test_a_workshop_that_is_not_there_needs_no_tidying(world: StudySpace, node: 
     registrar: Registrar = node.registrar
     registrar.tidy()
     assert not node.workshop.exists()
+
+
+def test_further_terms_and_a_budget_of_its_own_are_kept(node: NodeBench) -> None:
+    further = {"epsilon": 1.5, "outputs": ["aggregate", "model"], "spatial": ["CN"]}
+    task = node.register(node.save(rows()), terms=terms(**further), budget={"epsilon": 20})
+    assert task["state"] == "done", task["error"]
+    dataset = node.get("/datasets/heart")
+    assert dataset["budget"] == {"epsilon": 20, "delta": 0.0001}
+    assert {name: dataset["terms"][name] for name in further} == further
+    assert dataset["terms"]["secure_aggregation"] is None
+    (budget,) = node.get("/budgets")["datasets"]
+    assert (budget["epsilon"], budget["spent_epsilon"], budget["left_epsilon"]) == (20, 0, 20)
+    assert node.get("/budgets")["agreements"] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"budget": {"epsilon": 0}}, "dataspace.bad_budget"),
+        ({"budget": {"rounds": 1}}, "dataspace.bad_budget"),
+        ({"terms": terms(epsilon="2")}, "dataspace.bad_terms"),
+        ({"terms": terms(epsilon=-1.0)}, "dataspace.bad_terms"),
+        ({"terms": terms(delta=1e-5)}, "dataspace.bad_terms"),
+        ({"terms": terms(epsilon=1.0, delta=1.0)}, "dataspace.bad_terms"),
+        ({"terms": terms(outputs=["rows"])}, "dataspace.bad_terms"),
+        ({"terms": terms(outputs="model")}, "dataspace.bad_terms"),
+        ({"terms": terms(spatial=["China"])}, "dataspace.bad_terms"),
+        ({"terms": terms(secure_aggregation=1)}, "dataspace.bad_terms"),
+        ({"terms": terms(min_participants=0)}, "dataspace.bad_terms"),
+    ],
+)
+def test_impossible_further_terms_are_refused_before_the_data_are_opened(
+    node: NodeBench, change: dict[str, Any], code: str
+) -> None:
+    answer = node.ask("POST", "/datasets", node.registration(node.save(rows()), **change))
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert node.get("/datasets") == []

@@ -40,6 +40,10 @@ def test_the_environment_goes_over_the_file(tmp_path: Path) -> None:
         ("[node]\nmin_cases = 4\n", "node.bad_setting", "node.min_cases"),
         ("[node]\nmin_cases = true\n", "node.bad_setting", "node.min_cases"),
         ("[node]\nmin_cases = 20.0\n", "node.bad_setting", "node.min_cases"),
+        ("[node]\nepsilon = 0\n", "node.bad_setting", "node.epsilon"),
+        ("[node]\nepsilon = inf\n", "node.bad_setting", "node.epsilon"),
+        ("[node]\ndelta = 1.0\n", "node.bad_setting", "node.delta"),
+        ("[node]\ndelta = 'much'\n", "node.bad_setting", "node.delta"),
         ("[node]\ndatabase = 3\n", "node.bad_setting", "node.database"),
         ("node = 3\n", "node.bad_setting", "node"),
     ],
@@ -70,3 +74,8 @@ def test_a_slip_in_the_environment_is_named_with_variable_and_key(
         load(tmp_path, "", {ENVIRONMENT + name: value})
     assert caught.value.code == code
     assert caught.value.facts == {"key": key, "source": ENVIRONMENT + name}
+
+
+def test_the_privacy_budget_can_be_set_in_file_and_environment(tmp_path: Path) -> None:
+    settings = load(tmp_path, "[node]\nepsilon = 4\n", {f"{ENVIRONMENT}DELTA": "1e-6"})
+    assert (settings.epsilon, settings.delta) == (4.0, 1e-6)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from consilium.kernel.clock import SystemClock
 from consilium.kernel.errors import InputError
 from consilium.space.demo import INVENTED, REAL
+from consilium.space.offers import terms_record
 from consilium.space.plans import StudyPlan
 from consilium.space.spacefile import check_files, read_offer, read_space, read_study
 
@@ -154,6 +156,68 @@ def test_an_offer_file_holds_governance_and_terms(tmp_path: Path) -> None:
     start = EXAMPLE.index("[participant.dataset.governance]")
     text = EXAMPLE[start : EXAMPLE.index("[[participant]]", start)]
     text = text.replace("participant.dataset.", "")
-    governance, terms = read_offer(write(tmp_path, text))
+    governance, terms, budget = read_offer(write(tmp_path, text))
+    assert budget == {}
+    assert (terms.epsilon, terms.outputs, terms.spatial) == (None, (), ())
     assert governance["owner"] == "Department of Neurosurgery"
     assert terms.recipients == ("tiantan",)
+
+
+FURTHER = """min_participants = 3
+epsilon = 2.5
+delta = 1e-5
+outputs = ["model", "metrics"]
+secure_aggregation = false
+spatial = ["CN", "DE-BY"]
+"""
+
+
+def test_further_terms_a_budget_and_a_place_can_be_written(tmp_path: Path) -> None:
+    text = EXAMPLE.replace("min_cohort = 20\n", f"min_cohort = 20\n{FURTHER}", 1)
+    text = text.replace(
+        "[participant.dataset.terms]",
+        "[participant.dataset.budget]\nepsilon = 20\n\n[participant.dataset.terms]",
+        1,
+    )
+    text = text.replace('name = "tiantan"\ntitle', 'name = "tiantan"\nlocation = "CN-BJ"\ntitle', 1)
+    plan = read_space(write(tmp_path, text))
+    first, second = plan.participants
+    assert (first.location, second.location) == ("CN-BJ", "")
+    assert (first.datasets[0].budget, second.datasets[0].budget) == ({"epsilon": 20.0}, {})
+    written = terms_record(
+        first.datasets[0].terms,
+        space="rehearsal",
+        recipes=["tabular-logistic"],
+        clock=SystemClock(),
+    )
+    assert {name: written[name] for name in list(written)[7:]} == {
+        "min_participants": 3,
+        "epsilon": 2.5,
+        "delta": 1e-5,
+        "outputs": ["model", "metrics"],
+        "secure_aggregation": False,
+        "spatial": ["CN", "DE-BY"],
+    }
+    plain = terms_record(
+        second.datasets[0].terms,
+        space="rehearsal",
+        recipes=["tabular-logistic"],
+        clock=SystemClock(),
+    )
+    assert len(plain) == 7
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ('outputs = ["weights"]', "space.unknown_name"),
+        ('spatial = ["China"]', "space.bad_location"),
+        ("epsilon = 0", "space.not_number"),
+        ("delta = 1", "space.not_number"),
+        ("min_participants = 0", "space.not_whole"),
+        ('secure_aggregation = "yes"', "space.not_flag"),
+    ],
+)
+def test_a_slip_in_a_further_term_is_named(tmp_path: Path, line: str, code: str) -> None:
+    text = EXAMPLE.replace("min_cohort = 20\n", f"min_cohort = 20\n{line}\n", 1)
+    assert refused(tmp_path, text).code == code

@@ -1,4 +1,4 @@
-"""Tables of the room `gate`: privacy budgets."""
+"""Privacy budgets of the rooms `gate` and `dataspace`; members' places in the room `hub`."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,6 +9,8 @@ branch_labels = None
 depends_on = None
 
 _USUAL = '{"delta":0.0001,"epsilon":10}'
+_NOWHERE = sa.text("''")
+_PLACED = ("signer_tokens", "signer_members")
 
 
 def upgrade() -> None:
@@ -26,10 +28,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_gate_charge_dataset", "gate_charge", ["dataset"])
     op.add_column("datasets", sa.Column("budget", sa.Text(), nullable=False, server_default=_USUAL))
+    for table in _PLACED:
+        op.add_column(
+            table, sa.Column("location", sa.Text(), nullable=False, server_default=_NOWHERE)
+        )
 
 
 def downgrade() -> None:
     """Drop the tables."""
+    for table in _PLACED:
+        op.drop_column(table, "location")
     op.drop_column("datasets", "budget")
     op.drop_index("ix_gate_charge_dataset", table_name="gate_charge")
     op.drop_table("gate_charge")
