@@ -1,5 +1,6 @@
 """What a hospital's gate answers, what it refuses, and what either costs."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,9 +13,10 @@ from statistics_rehearsal import DRAWN_SCHEMA, Clinic, Cohort, Conference, drawn
 from consilium.dataspace.tables import NEGOTIATIONS
 from consilium.federation.statistics.door import PATH
 from consilium.gate.figures import Answer, sign_figures, verify_figures
+from consilium.gate.partition import Axis
 from consilium.gate.privacy import find_remaining
 from consilium.gate.questions import Condition, sign_question
-from consilium.gate.statistics_store import ANSWERS, QUESTIONS, TOLD
+from consilium.gate.statistics_store import ANSWERS, QUESTIONS, TOLD, load_told
 from consilium.kernel.errors import DeniedError, InputError, NotFoundError
 
 OVERLAPS = "gate.cohort_overlaps"
@@ -303,6 +305,28 @@ def test_both_sides_hold_evidence_of_what_was_asked_and_answered(
     told = evidence(south, "statistics.answered")[0]
     assert pooled.subject == told["question"] == answer["question"]
     assert pooled.facts["answers"] == {south.hospital.me: told["answer"]}
+
+
+def test_of_two_questions_at_once_that_single_a_few_out_one_is_answered(
+    conference: Conference, south: Clinic
+) -> None:
+    bounds = [[f"age>={bound}"] for bound in (58, 59, 60, 61, 62, 63)]
+    signed = [
+        sign_question(conference.lead.key, write(conference, "count", where=one)) for one in bounds
+    ]
+    with ThreadPoolExecutor(max_workers=6) as threads:
+        told = list(threads.map(lambda one: send(conference, south, one), signed))
+    ages = drawn(3).x["age"]
+    answered = [60 - 2 + place for place, (status, _) in enumerate(told) if status == 200]
+    assert answered
+    assert all(
+        abs(int((ages >= one).sum()) - int((ages >= two).sum())) not in range(1, 10)
+        for one in answered
+        for two in answered
+    )
+    with south.hospital.database.read() as connection:
+        cells = load_told(connection, south.dataset.id)[Axis("all")].cells
+    assert min(np.bincount(cells)) >= 10
 
 
 # Regressions in steps
