@@ -28,6 +28,7 @@ NOUNS = {
     "study": "Run studies across hospitals and watch them.",
     "passport": "Prove where a model comes from, and what was revoked since.",
     "model": "Hand out models that were released.",
+    "statistics": "Ask for counts, means, tables and regressions over agreements.",
     "evidence": "Prove what happened.",
     "person": "Accounts and their roles.",
     "queue": "What waits for a person.",

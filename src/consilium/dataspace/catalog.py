@@ -48,13 +48,17 @@ _RECORDS = {"n_train": "consilium:trainingRecords", "n_test": "consilium:heldOut
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldShown:
-    """A column of a dataset, as far as it is shown; `kind` is `number` or `category`."""
+    """A column of a dataset, as far as it is shown; `kind` is `number` or `category`.
+
+    `range` holds the least and greatest plausible number, or nothing.
+    """
 
     name: str
     kind: str
     unit: str
     categories: tuple[str, ...]
     code: str
+    range: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,7 +322,7 @@ def _entry(dataset: Dataset, connector: Connector, smallest: int) -> dict[str, A
 
 
 def _columns(schema: Schema) -> list[dict[str, Any]]:
-    codes = {one.name: one.code for one in schema.fields}
+    known = {one.name: one for one in schema.fields}
     return [
         {
             "@type": "cr:Field",
@@ -326,7 +330,8 @@ def _columns(schema: Schema) -> list[dict[str, Any]]:
             "cr:dataType": "sc:Float" if one.kind == "number" else "sc:Text",
             "consilium:unit": one.unit,
             "consilium:categories": list(one.categories),
-            "consilium:code": codes[one.name],
+            "consilium:code": known[one.name].code,
+            "consilium:range": list(known[one.name].range or ()),
         }
         for one in schema.features
     ]
@@ -340,6 +345,7 @@ def _read_column(column: dict[str, Any]) -> FieldShown:
         unit=str(column.get("consilium:unit", "")),
         categories=tuple(str(one) for one in column.get("consilium:categories", [])),
         code=str(column.get("consilium:code", "")),
+        range=tuple(float(one) for one in column.get("consilium:range", [])),
     )
 
 

@@ -17,6 +17,8 @@ ProcessId = NewType("ProcessId", str)
 """A negotiation's or transfer's own identifier (the protocol's `pid`)."""
 StudyId = NewType("StudyId", str)
 LeaseId = NewType("LeaseId", str)
+QuestionId = NewType("QuestionId", str)
+"""One signed question of federated statistics."""
 
 _SHOWN = 80
 """Letters of a name that is refused."""

@@ -17,6 +17,9 @@ from consilium.dataspace.records import Dataset
 from consilium.dataspace.wire.boundary import report_errors
 from consilium.federation.flare.processes import SupervisedChild
 from consilium.federation.states import StudyState
+from consilium.federation.statistics.asking import ask
+from consilium.federation.statistics.records import read_draft
+from consilium.federation.statistics.site import installed_statistics
 from consilium.federation.store import get_study, list_events, list_studies
 from consilium.kernel.canonical import read_json
 from consilium.kernel.errors import StateError
@@ -65,6 +68,7 @@ def make_app(rooms: Rooms) -> FastAPI:
     app.include_router(management_router(rooms.connector, read_terms=rooms.registrar.read_terms))
     _add_studies(app, rooms)
     add_evidence(app, rooms.evidence)
+    _add_statistics(app, rooms)
     return app
 
 
@@ -143,6 +147,15 @@ def _add_studies(app: FastAPI, rooms: Rooms) -> None:
     def stop(study: str) -> dict[str, Any]:
         leading.stop(StudyId(study))
         return {"study": study, "state": StudyState.STOPPED}
+
+
+def _add_statistics(app: FastAPI, rooms: Rooms) -> None:
+    @app.post("/statistics")
+    def statistics(draft: dict[str, Any] = Body()) -> dict[str, Any]:  # noqa: B008
+        space = rooms.membership.space
+        return ask(
+            rooms.connector, read_draft(draft), space=space, computation=installed_statistics()
+        )
 
 
 def _show_dataset(dataset: Dataset) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class NodeSettings:
 
     `database` is an SQLAlchemy URL; empty means the file `node.db` in the
     node's folder. `min_cases` is the smallest count that may leave, at least 5.
+    `questions` is how many questions of statistics one agreement may ask.
     `epsilon` and `delta` are the privacy budget of a dataset whose steward names
     no other.
     `members_s` is how old the member list may become before it is fetched anew,
@@ -55,6 +56,7 @@ class NodeSettings:
 
     database: str = ""
     min_cases: int = 10
+    questions: int = 200
     epsilon: float = _USUAL.epsilon
     delta: float = _USUAL.delta
     members_s: int = 20
@@ -122,6 +124,7 @@ def _read_node(table: Section, before: NodeSettings) -> NodeSettings:
     return NodeSettings(
         database=table.text("database", default=before.database),
         min_cases=table.whole("min_cases", low=_LEAST_CASES, default=before.min_cases, digits=True),
+        questions=table.whole("questions", low=0, default=before.questions, digits=True),
         epsilon=_amount(table, "epsilon", before.epsilon, high=_GREATEST_EPSILON),
         delta=_amount(table, "delta", before.delta, high=_GREATEST_DELTA),
         members_s=table.whole("members_s", low=1, high=60, default=before.members_s, digits=True),

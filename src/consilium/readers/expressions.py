@@ -51,7 +51,7 @@ def staged_query(
     """Write the query of one staged table.
 
     Its columns are `s<place>` and `v<place>`, state and value of each field;
-    `lost`, whether a feature has no value; `whole`, a hash of the row's texts;
+    `lost`, whether a feature that must have one has no value; `whole`, a hash of the row's texts;
     and in the first table `y`, the label, and `patient`, a hash of the id.
 
     Parameters
@@ -109,10 +109,11 @@ def fates_query(tables: list[str]) -> str:
 def _kept(schema: Schema, places: list[int], *, first: bool) -> list[str]:
     features = {one.name for one in schema.features}
     values = [f"v{place}" for place in places if schema.fields[place].name in features]
+    needed = [] if schema.missing == "keep" else values
     kept = [
         *(f"s{place}" for place in places),
         *values,
-        f"{' OR '.join(f'{one} IS NULL' for one in values) or 'FALSE'} AS lost",
+        f"{' OR '.join(f'{one} IS NULL' for one in needed) or 'FALSE'} AS lost",
         "whole",
     ]
     if first:

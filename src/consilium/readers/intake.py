@@ -165,8 +165,8 @@ def _write(
     def chunks() -> Iterator[Chunk]:
         done = 0
         for chunk in staging.chunks(rows=counts.rows - counts.broken):
-            np.minimum(least, chunk.x.min(axis=0, initial=np.inf), out=least)
-            np.maximum(most, chunk.x.max(axis=0, initial=-np.inf), out=most)
+            np.fmin(least, np.fmin.reduce(chunk.x, axis=0, initial=np.inf), out=least)
+            np.fmax(most, np.fmax.reduce(chunk.x, axis=0, initial=-np.inf), out=most)
             yield chunk
             done += chunk.y.size
             progress("writing", done / counts.complete)

@@ -45,7 +45,8 @@ class Schema:
     drop : tuple of str
         Columns of the file that are known and left alone.
     missing : str
-        What rows with a missing feature do: `drop` themselves, or `refuse` the file.
+        What rows with a missing feature do: `drop` themselves, stay with a gap
+        (`keep`), or `refuse` the file.
     patient : str
         Column with the patient id; empty when each row is a patient of its own.
     split : Split
@@ -98,7 +99,7 @@ class Schema:
         schema = cls(
             title=keys.text("title", default=""),
             source=read_source(keys.section("source", optional=True)),
-            missing=keys.choice("missing", ("drop", "refuse"), default="drop"),
+            missing=keys.choice("missing", ("drop", "keep", "refuse"), default="drop"),
             drop=read_distinct(keys, "drop"),
             patient=keys.text("patient", default=""),
             order=read_distinct(keys, "order"),

@@ -155,7 +155,9 @@ class Staging:
             for batch, places in enumerate(self._batches):
                 wanted = [place for place in places if place in self._features]
                 if wanted:
-                    names = ", ".join(f"v{place}" for place in wanted)
+                    names = ", ".join(
+                        f"coalesce(v{place}, 'nan'::DOUBLE) AS v{place}" for place in wanted
+                    )
                     query = f"SELECT {names} FROM staged_{batch} {within}"  # noqa: S608 (own names)
                     found = self._duck.columns(query)
                     for place in wanted:

@@ -63,6 +63,7 @@ class Client:
         self.negotiations = Negotiations(wire)
         self.transfers = Transfers(wire)
         self.studies = Studies(wire)
+        self.statistics = Statistics(wire)
         self.evidence = Evidence(wire)
         self.persons = Persons(wire)
         self.queue = Queue(wire)
@@ -201,6 +202,57 @@ class Agreements:
         """End an agreement for good, from whichever side; its counterpart is told the reason."""
         body = {"reason": reason, "person": person}
         return dict(self._wire.post(f"/agreements/{agreement}/revocation", body))
+
+
+class Statistics:
+    """Questions to hospitals' data over agreements, answered in seconds."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def ask(
+        self,
+        statistic: str,
+        *variables: str,
+        purpose: str,
+        where: Sequence[str] = (),
+        agreements: Sequence[str] = (),
+        **more: Any,
+    ) -> Record:
+        """Ask for a statistic of all hospitals' patients together.
+
+        Parameters
+        ----------
+        statistic : str
+            `count`, `mean` (with variance), `histogram`, `quantile`, `crosstab`,
+            `missing`, `survival`, `correlation`, `linear` or `logistic`.
+        *variables : str
+            Columns; of a regression the outcome first, of survival the time and
+            the event.
+        purpose : str
+            One that the agreements allow.
+        where : sequence of str, optional
+            The cohort: `age>=65`, `age<80`, `sex=1`, `cp=1|2`; all must hold.
+        agreements : sequence of str, optional
+            Over which; every agreement that allows the purpose if none is named.
+        **more
+            `bins`, `edges` (by column), `event`, `shares` (of a quantile),
+            `epsilon` (noise).
+
+        Returns
+        -------
+        dict
+            `pooled`, and `sites` with each hospital's figures or its reason.
+        """
+        body = {
+            "statistic": statistic,
+            "variables": list(variables),
+            "purpose": purpose,
+            "where": list(where),
+            "agreements": list(agreements),
+            **more,
+        }
+        return dict(self._wire.post("/statistics", body))
 
 
 class Studies:

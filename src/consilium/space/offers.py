@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from consilium.federation.registry import installed_recipes
+from consilium.gate.statistics import NAME as STATISTICS
 from consilium.kernel.clock import Clock, write_time
 from consilium.kernel.identifiers import ParticipantId, participant_id
 from consilium.space.plans import StudyPlan, TermsPlan
@@ -37,7 +38,7 @@ def terms_record(
     space : str
         The space that the names belong to.
     recipes : collection of str
-        Recipes to allow, by name; every installed one if empty.
+        Recipes to allow, by name, besides statistics; every installed one if empty.
     clock : Clock
         From when the days count.
     """
@@ -48,7 +49,7 @@ def terms_record(
         "max_rounds": terms.max_rounds,
         "min_cohort": terms.min_cohort,
         "recipients": [full_id(name, space=space) for name in terms.recipients],
-        "algorithms": sorted(recipes or installed_recipes()),
+        "algorithms": sorted({*(recipes or installed_recipes()), STATISTICS}),
     }
     further = {name: getattr(terms, name) for name in _OPTIONAL}
     return record | {

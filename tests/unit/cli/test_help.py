@@ -47,6 +47,17 @@ VERBS = {
     "person": {"add", "list", "show", "disable", "enable", "password", "role"},
     "queue": {"list", "show", "settle", "delegate"},
     "approval": {"request", "list", "approve", "withdraw"},
+    "statistics": {
+        "count",
+        "mean",
+        "histogram",
+        "quantile",
+        "crosstab",
+        "missing",
+        "survival",
+        "correlation",
+        "regression",
+    },
     "space": {"up", "run", "down", "status"},
     "data": {"fetch"},
 }

@@ -53,6 +53,20 @@ def test_the_same_source_and_schema_give_the_same_bytes(clinic: Any) -> None:
     assert IntakeResult.from_record(first.as_record()) == first
 
 
+def test_gaps_stay_where_the_schema_keeps_them(clinic: Any) -> None:
+    rows = clinic.rows(60)
+    rows[0] = "P0,A,,女,1,ill,n"
+    rows[3] = "P1,A,34,,2,well,n"
+    rows[5] = "P2,A,35,女,1,,n"  # no label: left out all the same
+    result = clinic.take_in(clinic.save(rows), 'missing = "keep"\n' + clinic.schema)
+    x = clinic.arrays(result)["x"]
+    assert x.shape == (59, 3)
+    assert np.argwhere(np.isnan(x)).tolist() == [[0, 0], [3, 1]]
+    assert result.quality["rows"]["dropped"]["missing_value"] == 0
+    assert "missing" in words(result)
+    assert "constant" not in words(result)
+
+
 def test_the_report_counts_every_kind_of_bad_cell(clinic: Any) -> None:
     rows = clinic.rows(60)
     rows[0] = "P0,A,,女,1,ill,n"  # an empty cell

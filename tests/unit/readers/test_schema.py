@@ -122,7 +122,7 @@ def test_an_unknown_key_is_named(old: str, new: str, key: str) -> None:
         ("[label]", "[split]\ntrain_size = 0.6\nheld_out = 0.3\n[label]", "split.held_out"),
         ("[label]", "[split]\nseed = -1\n[label]", "split.seed"),
         ("[label]", "[split]\nstratify = 1\n[label]", "split.stratify"),
-        ("[label]", 'missing = "keep"\n[label]', "missing"),
+        ("[label]", 'missing = "guess"\n[label]', "missing"),
         ("[label]", 'drop = ["age"]\n[label]', "drop"),
         ("[label]", 'order = ["age"]\n[label]', "order"),
         ("[label]", 'patient = "age"\n[label]', "patient"),

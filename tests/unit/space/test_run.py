@@ -28,7 +28,7 @@ def test_terms_name_members_in_full_and_end_on_a_day() -> None:
     record = terms_record(terms, space="sp", recipes={"tabular-logistic"}, clock=clock)
     assert record["not_after"] == "2026-11-25T00:00:00.000000Z"
     assert record["recipients"] == ["did:web:sp:west", "did:web:other:east"]
-    assert record["algorithms"] == ["tabular-logistic"]
+    assert record["algorithms"] == ["statistics", "tabular-logistic"]
 
 
 def test_terms_without_recipes_allow_the_installed_ones() -> None:

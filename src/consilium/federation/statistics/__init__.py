@@ -1,0 +1,1 @@
+"""Federated statistics: questions over agreements, answered in seconds, no engine job."""
