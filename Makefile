@@ -18,10 +18,10 @@ demo: $(VENV)/.base   ## four hospitals train one model together (ARGS="--data D
 test: plain slow scenario   ## all tests: plain, slow, then whole spaces with the real engine
 
 plain: $(VENV)/.test   ## the plain tests (under two minutes)
-	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not scenario and not slow" $(ARGS)
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not scenario and not slow and not postgres" $(ARGS)
 
 slow: $(VENV)/.test   ## tests that wait for clocks and restarts
-	@$(BIN)/pytest -q -n 2 --dist load -m slow $(ARGS)
+	@$(BIN)/pytest -q -n 2 --dist load -m "(slow or postgres) and not scenario" $(ARGS)
 
 scenario: $(VENV)/.test   ## whole spaces: real processes, engine and certificates
 	@$(BIN)/pytest -q -m scenario $(ARGS)
