@@ -1,12 +1,13 @@
 """How fast two connectors deal with each other: catalogue, negotiation, and many datasets.
 
-    python -m benchmarks.dataspace [--quick] [--json]
+    python -m benchmarks.dataspace [--quick]
 
 Two processes with a database each, over HTTP on the loopback: one asks with 1
 and with 64 connections at once, one answers. Every message is signed, checked
 and written with its evidence, as in a hospital. With CONSILIUM_TEST_POSTGRES
 set, the answering side is measured on PostgreSQL as well. Then the number of
 datasets grows, and the cost of a page, a dataset and a negotiation is compared.
+The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -220,7 +221,6 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="fewer repeats, 1,000 datasets")
-    parser.add_argument("--json", action="store_true", help="one JSON object as last line")
     given = parser.parse_args()
     kinds = ["SQLite", *(["PostgreSQL"] if os.environ.get("CONSILIUM_TEST_POSTGRES") else [])]
     facts: dict[str, Any] = {"rates": {}}
@@ -235,8 +235,7 @@ def main() -> None:
                 if kind == "SQLite":
                     facts["growth"] = growth(found, quick=given.quick)
     print_growth(facts["growth"])
-    if given.json:
-        print(json.dumps(facts))
+    print(json.dumps(facts))
 
 
 def vars_of(rate: Rate) -> dict[str, float]:

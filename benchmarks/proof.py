@@ -24,7 +24,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import engine_bars
+from benchmarks import engine_bars, trust_bars
 from benchmarks.bars import Bar, Measured
 from benchmarks.commands import ROOT, FailedError, end_cleanly, run
 
@@ -32,7 +32,10 @@ FOLDER = ROOT / "docs" / "proof"
 PAGE = ROOT / "docs" / "proof.md"
 PROGRESS = ROOT / ".proof"
 """Where a run keeps what it has measured so far."""
-AREAS: dict[str, Callable[[], Sequence[Bar]]] = {"engine": engine_bars.bars}
+AREAS: dict[str, Callable[[], Sequence[Bar]]] = {
+    "engine": engine_bars.bars,
+    "trust": trust_bars.bars,
+}
 """Areas by name; each later area brings its own bars."""
 
 
