@@ -37,7 +37,10 @@ from consilium.ledger.tiles import WIDTH, fold, split_tile, tile_path
 FORMAT = "consilium-evidence-1"
 README, MANIFEST, CHECKPOINT, ENTRIES = "README.md", "manifest.json", "checkpoint", "entries.jsonl"
 """The files of an export beside its tiles; see `consilium.ledger.exports`."""
-_TOLD = set(["format", "made", "log", "hash", "signature", "size", "root", "selection", "entries", "witnesses"])
+_TOLD = {
+    *("format", "made", "log", "hash", "signature", "size", "root"),
+    *("selection", "entries", "witnesses"),
+}
 _SELECTIONS = ({"subject"}, {"from", "to"})
 LARGEST = 1 << 34
 """Bytes of all files of an export together, unpacked."""
@@ -289,8 +292,8 @@ class _Audit:
                 tree=self._tree,
             )
             proved.clear()  # entries come in order: one tile is open at a time
-            proved[number] = self._levels(0, number)[0]
-        elif hashes[offset] != leaf:
+            proved[number] = hashes = self._levels(0, number)[0]
+        if hashes[offset] != leaf:
             raise IntegrityError("ledger.proof_fails", seq=place)
 
     def _bodies(self) -> Iterator[bytes]:
