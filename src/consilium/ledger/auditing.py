@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from consilium.kernel.canonical import read_json
-from consilium.kernel.clock import write_time
+from consilium.kernel.clock import read_time, write_time
 from consilium.kernel.errors import ConsiliumError, InputError, IntegrityError, NotFoundError
 from consilium.ledger.algorithms import check_signature, get_hash
 from consilium.ledger.cosigning import Cosignature, verify_cosignature
@@ -37,6 +37,11 @@ from consilium.ledger.tiles import WIDTH, fold, split_tile, tile_path
 FORMAT = "consilium-evidence-1"
 README, MANIFEST, CHECKPOINT, ENTRIES = "README.md", "manifest.json", "checkpoint", "entries.jsonl"
 """The files of an export beside its tiles; see `consilium.ledger.exports`."""
+_TOLD = {
+    *("format", "made", "log", "hash", "signature", "size", "root"),
+    *("selection", "entries", "witnesses"),
+}
+_SELECTIONS = ({"subject"}, {"from", "to"})
 LARGEST = 1 << 34
 """Bytes of all files of an export together, unpacked."""
 _SMALL = 1 << 22
@@ -229,8 +234,15 @@ class _Audit:
             raise _damaged(MANIFEST) from error
         if not isinstance(told, dict) or told.get("format") != FORMAT:
             raise _damaged("format")
-        if not isinstance(told.get("selection"), dict):
+        selection = told.get("selection")
+        if not isinstance(selection, dict) or set(selection) not in _SELECTIONS:
             raise _damaged("selection")
+        try:
+            read_time(_text(told, "made"))
+        except ValueError as error:
+            raise _damaged(MANIFEST) from error
+        if set(told) != _TOLD:
+            raise _damaged(MANIFEST)
         return told
 
     def _check_note(self, told: Mapping[str, Any], note: str, owner: _Key) -> Checkpoint:
@@ -280,8 +292,8 @@ class _Audit:
                 tree=self._tree,
             )
             proved.clear()  # entries come in order: one tile is open at a time
-            proved[number] = self._levels(0, number)[0]
-        elif hashes[offset] != leaf:
+            proved[number] = hashes = self._levels(0, number)[0]
+        if hashes[offset] != leaf:
             raise IntegrityError("ledger.proof_fails", seq=place)
 
     def _bodies(self) -> Iterator[bytes]:
@@ -352,7 +364,11 @@ class _Key:
             found = cls(_text(told, "name"), PublicKey.from_text(_text(told, "key")))
         except InputError as error:
             raise _damaged(MANIFEST) from error
-        if told.get("fingerprint") != found.key.fingerprint:
+        if told != {
+            "name": found.name,
+            "key": found.key.text,
+            "fingerprint": found.key.fingerprint,
+        }:
             raise _damaged(MANIFEST)
         return found
 

@@ -203,10 +203,11 @@ def _signatures(lines: str) -> list[tuple[str, bytes]]:
         mark, _, rest = line.partition(" ")
         name, _, blob = rest.partition(" ")
         try:
-            found.append((name, base64.b64decode(blob, validate=True)))
+            data = base64.b64decode(blob, validate=True)
         except (ValueError, binascii.Error) as error:
             raise InputError("ledger.not_a_checkpoint") from error
-        if mark != "\u2014":
+        found.append((name, data))
+        if mark != "\u2014" or base64.b64encode(data).decode("ascii") != blob:
             raise InputError("ledger.not_a_checkpoint")
     return found
 

@@ -36,7 +36,7 @@ from consilium.ledger.evidence import Head, LogWriter
 from consilium.ledger.keys import SigningKey
 
 SHARE_S = 0.025
-"""So long after its first writer was done a group takes in nobody: commits of 50 ms or less."""
+"""So long after its first writer was done, a group takes in nobody more: 50 ms with the commit."""
 MOST = 256
 """Writers that share one commit."""
 _SAVEPOINT = "SAVEPOINT consilium_turn"

@@ -222,7 +222,7 @@ def test_a_renewal_brings_certificates_for_our_own_keys(
         answer=space.south.answer,
         renewal=Renewal(member, keys, hub=hub, clock=bench.clock, on_renewal=list),
         checkpoint=space.south.database.evidence.checkpoint,
-        hub=hub,
+        show=list,
         clock=bench.clock,
         refused=keep_refusals(space.south.database, hub=HUB),
     )

@@ -34,8 +34,9 @@ def home(conference: Conference, tmp_path: Path) -> Iterator[Path]:
         "connector": conference.lead.connector,
         "link": SimpleNamespace(is_online=lambda: True),
         "engine": SimpleNamespace(state=child),
+        "registrar": SimpleNamespace(recipes={}, read_terms=dict),
     }
-    others = dict.fromkeys(("directory", "registrar", "leading", "tasks"))
+    others = dict.fromkeys(("directory", "leading", "tasks", "reception", "evidence"))
     serving = Serving(make_app(Rooms(**rooms, **others)), tmp_path / "home" / "run" / "api.sock")
     serving.start()
     yield tmp_path / "home"

@@ -72,3 +72,12 @@ def test_a_changed_time_is_refused() -> None:
 def test_a_text_that_is_no_note_is_refused() -> None:
     with pytest.raises(InputError):
         verify_cosignature("nothing", HUB, WITNESS.public)
+
+
+def test_a_signature_has_one_form_only() -> None:
+    blob = LINE.rstrip("\n").split(" ")[2]
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    other = letters[letters.index(blob[-3]) ^ 1]  # a bit that no byte comes from
+    assert base64.b64decode(blob[:-3] + other + "==") == base64.b64decode(blob)
+    with pytest.raises(InputError):
+        verify_cosignature(NOTE + LINE.replace(blob, blob[:-3] + other + "=="), HUB, WITNESS.public)

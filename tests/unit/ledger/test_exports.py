@@ -267,6 +267,8 @@ CHANGES: dict[str, tuple[Callable[[dict[str, bytes]], object], str]] = {
         lambda f: edit_manifest(f, selection={"subject": "urn:other"}),
         "ledger.entry_added",
     ),
+    "a word that is not known": (lambda f: edit_manifest(f, note="x"), "ledger.export_damaged"),
+    "no time": (lambda f: edit_manifest(f, made="yesterday"), "ledger.export_damaged"),
     "no witnesses": (lambda f: edit_manifest(f, witnesses=None), "ledger.export_damaged"),
     "no key": (lambda f: edit_manifest(f, log={}), "ledger.export_damaged"),
     "the manifest": (lambda f: f.update({"manifest.json": b"{"}), "ledger.export_damaged"),
