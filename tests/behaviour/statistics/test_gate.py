@@ -37,7 +37,7 @@ def refusal(conference: Conference, statistic: str, *variables: str, **draft: An
     """Return the code by which the only hospital refuses."""
     with pytest.raises(DeniedError, match="did not answer") as refused:
         conference.ask(statistic, *variables, **draft)
-    return refused.value.public.partition("(")[2].partition(")")[0]
+    return refused.value.public.rpartition("Look up ")[2].partition(" for")[0]
 
 
 def evidence(clinic: Clinic, kind: str) -> list[dict[str, Any]]:
