@@ -82,11 +82,11 @@ def select(question: Question, table: Table, memory: Memory, *, k: int) -> Selec
         return selection
     if _patients(table, rows) < k:
         return None
-    conditions = {one.column for one in question.cohort}
+    parts = _parts(question, table)
 
     def attempt(cuts: list[Cut]) -> dict[Axis, Told] | None:
         asked = {cut.axis for cut in cuts}
-        return try_cuts(table, memory, [*cuts, *related_cuts(memory, asked, conditions, rows)], k=k)
+        return try_cuts(table, memory, [*cuts, *related_cuts(memory, asked, parts, rows)], k=k)
 
     base = [cut_at(Axis(ALL), rows)]
     if question.statistic == MISSING:
@@ -118,6 +118,24 @@ def released_rows(question: Question, table: Table) -> Rows:
     if question.statistic in COMPLETE_CASES:
         rows &= table.observed(*question.variables)
     return rows
+
+
+def _parts(question: Question, table: Table) -> dict[str, Rows]:
+    """Mark, for each column that decides who belongs to the cohort, the rows that it lets in.
+
+    Over complete cases a variable decides, too, wherever it has gaps.
+    """
+    columns = {column.name: column for column in question.columns}
+    found: dict[str, Rows] = {}
+    for condition in question.cohort:
+        rows = cohort_rows(table, (condition,), columns)
+        found[condition.column] = found.get(condition.column, True) & rows
+    if question.statistic in COMPLETE_CASES:
+        for name in question.variables:
+            observed = table.observed(name)
+            if not observed.all():
+                found[name] = found.get(name, True) & observed
+    return found
 
 
 def finest(question: Question) -> tuple[Groups, ...]:
@@ -180,7 +198,8 @@ def _moment_cuts(question: Question, table: Table, rows: Rows) -> list[Cut]:
 
     A category enters as one column of 0 and 1 for each value, and so does a
     number that has two values: its products with another variable are that
-    variable's totals by value.
+    variable's totals by value. A total is cut by all of them together, because
+    totals by one and by the other can be combined.
     """
     found = {name: table.levels(name) for name in sorted(question.variables)}
     few = {name: levels for name, levels in found.items() if levels is not None}
@@ -189,10 +208,7 @@ def _moment_cuts(question: Question, table: Table, rows: Rows) -> list[Cut]:
         cuts.append(_pair_cut(table, rows, (one, other), (labels, others)))
     for name in sorted(found.keys() - few.keys()):
         cuts.append(cut_at(Axis(SUM, (name,)), rows))
-        cuts += [
-            cut_at(Axis(SUM, (name, other)), rows & table.observed(other), labels)
-            for other, labels in few.items()
-        ]
+        cuts += [cut_at(Axis(SUM, (name,)), rows, labels) for labels in few.values()]
     return cuts
 
 

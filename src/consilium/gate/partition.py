@@ -25,7 +25,7 @@ ALL = "all"
 BIN = "bin"
 """How many have which value of one column, or of two."""
 SUM = "sum"
-"""The total of a number, and of its products; with a second column, by its value."""
+"""The total of a number, and of its products with other columns."""
 GAP = "gap"
 """How many have no value."""
 AT = "at"
@@ -89,15 +89,15 @@ def cut_at(axis: Axis, rows: Rows, labels: Labels | None = None, *, answered: bo
 def begin(memory: Memory, axis: Axis, *, rows: int) -> Told:
     """Return what is told of an axis as of now.
 
-    One that was never asked for begins where conditions on its columns have
-    cut: only those cohorts can be compared with it. How many patients there
-    are in all stands in the catalogue.
+    Counts by value that were never asked for begin where conditions on their
+    columns have cut: only those cohorts can be compared with them. How many
+    patients there are in all stands in the catalogue.
     """
     found = memory.get(axis)
     if found is not None:
         return found
     start = np.zeros(rows, dtype=np.int64)
-    for column in axis.columns:
+    for column in axis.columns if axis.kind in (BIN, GAP) else ():
         known = memory.get(Axis(AT, (column,)))
         if known is not None:
             start = refine(start, known.cells)
@@ -162,18 +162,32 @@ def try_cuts(
 
 
 def related_cuts(
-    memory: Memory, asked: set[Axis], conditions: set[str], released: Rows
+    memory: Memory, asked: set[Axis], parts: Mapping[str, Rows], released: Rows
 ) -> list[Cut]:
     """Cut what a cohort's own conditions touch, beside what is asked for.
 
     A cohort of those below 44 says something of the histogram of ages. So each
-    axis of a column that has a condition is cut at the cohort, too.
+    axis of a column that has a condition is cut at the cohort; and at its
+    conditions on other columns, because with the column's own counts those let
+    the patients outside the cohort be told apart, too. A total of the column
+    says nothing of how many are below 44, so totals are not touched.
+
+    Parameters
+    ----------
+    parts : mapping of str to array of bool
+        The rows that meet the conditions on each column.
+    released : array of bool
+        The rows that meet all of them.
     """
-    cuts = [cut_at(Axis(AT, (column,)), released) for column in sorted(conditions)]
-    for axis in sorted(memory, key=lambda one: one.key):
-        touched = axis.kind not in (ALL, AT) and conditions.intersection(axis.columns)
-        if touched and axis not in asked:
+    cuts: list[Cut] = []
+    touched = [one for one in memory if one.kind in (BIN, GAP) and parts.keys() & one.columns]
+    places = [Axis(AT, (column,)) for column in parts]
+    for axis in sorted([*touched, *places], key=lambda one: one.key):
+        if axis not in asked:
             cuts.append(cut_at(axis, released, answered=False))
+        others = [rows for column, rows in parts.items() if column not in axis.columns]
+        if others:
+            cuts.append(cut_at(axis, np.logical_and.reduce(others), answered=False))
     return cuts
 
 

@@ -233,7 +233,7 @@ def check_question(question: Question) -> Question:
     if question.epsilon and question.statistic not in WITH_NOISE:
         raise bad("epsilon", f"is known for {', '.join(sorted(WITH_NOISE))} only")
     # 6.
-    _within(len(question.sites), "sites", 1, 1_000)
+    _within(len(question.sites), "sites", 1, 400)
     for part in ("participant", "agreement", "key"):
         _distinct((getattr(site, part) for site in question.sites), f"sites.{part}")
     for name in ("space", "purpose"):

@@ -37,7 +37,7 @@ def refusal(conference: Conference, statistic: str, *variables: str, **draft: An
     """Return the code by which the only hospital refuses."""
     with pytest.raises(DeniedError, match="did not answer") as refused:
         conference.ask(statistic, *variables, **draft)
-    return refused.value.public.partition("(")[2].partition(")")[0]
+    return refused.value.public.rpartition("Look up ")[2].partition(" for")[0]
 
 
 def evidence(clinic: Clinic, kind: str) -> list[dict[str, Any]]:
@@ -101,6 +101,38 @@ def test_a_histogram_and_a_cohort_on_the_same_column_single_nobody_out(
     assert min(found["counts"]) >= 10
     assert refusal(conference, "count", where=["age>=61"]) == OVERLAPS
     conference.ask("count", where=OVER_60)
+
+
+def of_groups(groups: dict[tuple[float, float], int]) -> Cohort:
+    """Draw as many patients of each sex and stage as are given."""
+    rows = sum(groups.values())
+    found = drawn(5, rows=rows)
+    sex, stage = np.repeat(np.array(list(groups)), list(groups.values()), axis=0).T
+    return Cohort(x=dict(found.x) | {"sex": sex, "stage": stage}, y=found.y)
+
+
+def test_the_margins_of_a_table_and_one_of_its_cells_do_not_tell_the_others(
+    conference: Conference,
+) -> None:
+    cohort = of_groups({(0, 0): 25, (0, 1): 15, (1, 0): 20, (1, 1): 5})
+    conference.add("south", cohort, DRAWN_SCHEMA)
+    assert conference.ask("histogram", "sex")["pooled"]["counts"] == [40, 25]
+    assert conference.ask("histogram", "stage")["pooled"]["counts"] == [45, 20, 0, 0]
+    assert refusal(conference, "count", where=["sex=f", "stage=I"]) == OVERLAPS
+    conference.add("west", cohort, DRAWN_SCHEMA)
+    west = [conference.agreement("west")]
+    conference.ask("count", where=["sex=f", "stage=I"], agreements=west)
+    told = conference.ask("histogram", "sex", agreements=west)["pooled"]
+    assert told["groups"][0]["categories"] == [["f", "m"]]
+
+
+def test_totals_by_one_category_and_by_another_within_it_do_not_tell_the_difference(
+    conference: Conference,
+) -> None:
+    # All of stage II are men; three men are not.
+    conference.add("south", of_groups({(0, 0): 60, (1, 0): 3, (1, 1): 37}), DRAWN_SCHEMA)
+    conference.ask("correlation", "marker", "sex")
+    assert refusal(conference, "correlation", "marker", "stage") == OVERLAPS
 
 
 def test_a_total_that_all_but_a_few_leave_at_its_usual_value_is_refused(
