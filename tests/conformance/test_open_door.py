@@ -25,6 +25,7 @@ from consilium.dataspace.decisions import PROCEED, ScriptDecide
 from consilium.dataspace.policy import agreement_of, offer_for, policy_of
 from consilium.dataspace.records import Negotiation, Role, Transfer
 from consilium.dataspace.store import list_processes
+from consilium.dataspace.tables import OUTBOX
 from consilium.dataspace.wire import builders
 from consilium.dataspace.wire.anybody import ANYBODY
 from consilium.kernel.clock import SystemClock
@@ -111,6 +112,16 @@ class Bench:
         self.root = f"http://127.0.0.1:{port}"
         self.peer = Counterpart(f"{self.root}{builders.BASE}")
         stack.callback(self.peer.close)
+
+    def quiet(self) -> None:
+        """Wait until the hospital knows that all it said has arrived."""
+        ends = time.monotonic() + 15
+        while time.monotonic() < ends:
+            with self.hospital.database.read() as connection:
+                if connection.execute(OUTBOX.select()).first() is None:
+                    return
+            time.sleep(0.005)
+        raise AssertionError("messages are left")
 
     def offer(self) -> Any:
         policy = policy_of(self.dataset.terms, offer=self.dataset.offer)
@@ -222,8 +233,10 @@ def test_tp_a_transfer_is_started_suspended_resumed_and_completed(
     pid = told["providerPid"]
     assert (status, bench.peer.post("/transfers/request", request)[1]["providerPid"]) == (201, pid)
     bench.peer.await_heard("/transfers/urn:t1/start")
+    bench.quiet()
     transfer.suspend(bench.hospital.connector, pid, code="local.x", reason="")
     bench.peer.await_heard("/transfers/urn:t1/suspension")
+    bench.quiet()
     pids = {"provider": pid, "consumer": "urn:t1"}
     done = builders.with_pids(builders.transfer_completion(), **pids)
     assert bench.peer.post(f"/transfers/{pid}/completion", done)[0] == 400

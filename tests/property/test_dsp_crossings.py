@@ -199,7 +199,7 @@ def open_transfer(pair: Pair) -> tuple[str, str]:
     return opened.pid, pair.north.transfer(opened.pid).peer_pid
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=12, suppress_health_check=list(HealthCheck), deadline=None)
 @given(moves=plays(T_STEPS), lets_go=st.booleans())
 def test_a_transfer_ends_alike_on_both_sides(
     pair: Pair, moves: list[tuple[str, int]], lets_go: bool
@@ -213,7 +213,7 @@ def test_a_transfer_ends_alike_on_both_sides(
     assert nothing_left(pair)
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=12, suppress_health_check=list(HealthCheck), deadline=None)
 @given(moves=plays(N_STEPS), by_provider=st.booleans())
 def test_a_negotiation_ends_alike_on_both_sides(
     pair: Pair, moves: list[tuple[str, int]], by_provider: bool

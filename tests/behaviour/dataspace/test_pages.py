@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import httpx
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from dataspace_rehearsal import Hospital, Space, terms
 from fastapi import FastAPI
 from sqlalchemy import insert, text
@@ -279,3 +282,20 @@ def test_an_offer_that_has_run_out_takes_no_place_on_a_page(
     space.held.advance(timedelta(days=2))
     _, first = page(north, south)
     assert (names(first), NEXT in first) == (["cc"], False)
+
+
+def test_datasets_from_before_there_were_pages_are_shown_on_them(
+    space: Space, north: Hospital, south: Hospital
+) -> None:
+    dataset = south.register("old", terms=terms("north", "stranger"))
+    with south.database.read() as connection:
+        shown = set(connection.execute(SHOWN.select()).all())
+    script = import_module("consilium.ledger.migrations.versions.0007_protocol")
+    with south.database.write() as tx:
+        tx.execute(SHOWN.delete())
+        with Operations.context(MigrationContext.configure(tx.connection)):
+            script._show_present_datasets(SHOWN)
+    with south.database.read() as connection:
+        assert set(connection.execute(SHOWN.select()).all()) == shown
+    assert len(shown) == 2
+    assert [one.dataset for one in request_catalog(north.connector, south.me)] == [dataset.id]
