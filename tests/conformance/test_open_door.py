@@ -33,6 +33,8 @@ from consilium.kernel.identifiers import AgreementId
 from consilium.node.direct import serve_directly
 from consilium.node.settings import NodeSettings
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = ScriptDecide(
     {
         (Negotiation, Role.PROVIDER, "VERIFIED"): PROCEED,

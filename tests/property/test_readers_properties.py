@@ -21,6 +21,8 @@ from consilium.readers.records import IntakeRequest, Split
 from consilium.readers.schema import Schema
 from consilium.readers.split import count_sides, hold_out
 
+pytestmark = pytest.mark.slow
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(max_size=8),
     lambda inner: (

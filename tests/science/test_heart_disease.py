@@ -39,7 +39,7 @@ from consilium.readers.open_data import schema_text
 from consilium.readers.records import IntakeRequest
 from consilium.readers.schema import Schema
 
-pytestmark = pytest.mark.science
+pytestmark = [pytest.mark.science, pytest.mark.slow]
 
 SITES = {
     "cleveland": ("processed.cleveland.data", 199, 104),

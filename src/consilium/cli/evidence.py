@@ -11,6 +11,7 @@ import typer
 from consilium.cli.language import language_of
 from consilium.cli.options import HERE, AsJson, Home
 from consilium.cli.printing import emit, show_rows
+from consilium.cli.speaking import As, PasswordFile, speaker
 from consilium.kernel.errors import InputError, IntegrityError
 from consilium.ledger.auditing import ExportVerdict, verify_export
 from consilium.ledger.verification import Verdict
@@ -108,14 +109,34 @@ def export(
     subject: Annotated[
         str, typer.Option(help="Instead: all entries that name this study or agreement.")
     ] = "",
+    as_: As = "",
+    password_file: PasswordFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write one file by which an auditor proves entries offline."""
+    """Write one file by which an auditor proves entries offline; two persons release it."""
     from consilium.space.client import connect
 
+    who = speaker(as_, password_file) if as_ else None
     with connect(home) as node:
-        made = node.evidence.export(out, first=first, last=last, subject=subject)
+        made = node.evidence.export(out, first=first, last=last, subject=subject, speaker=who)
     _show_export(out, made, as_json=as_json)
+
+
+@app.command()
+def fetch(
+    digest: Annotated[str, typer.Argument(help="The export's fingerprint, sha256:…")],
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("evidence.zip"),
+    as_: As = "",
+    password_file: PasswordFile = None,
+    home: Home = HERE,
+) -> None:
+    """Write an export that was made before and is released now."""
+    from consilium.space.client import connect
+
+    who = speaker(as_, password_file) if as_ else None
+    with connect(home) as node:
+        node.evidence.fetch(digest, out, speaker=who)
+    typer.echo(f"✓ {out}")
 
 
 def _show_export(out: Path, made: dict[str, Any], *, as_json: bool) -> None:

@@ -13,10 +13,11 @@ import sqlalchemy as sa
 
 from consilium.dataspace import vocabulary as term
 from consilium.dataspace.evaluation import evaluate
+from consilium.dataspace.expiry import check_time
 from consilium.dataspace.machines import FINALIZED
 from consilium.dataspace.records import Agreement, Dataset
 from consilium.dataspace.store import find_agreement, find_dataset
-from consilium.gate.admission import House
+from consilium.gate.admission import House, check_not_revoked
 from consilium.gate.columns import check_bounds, check_columns
 from consilium.gate.orders import Invitation
 from consilium.gate.questions import Question, peek_question, verify_question
@@ -104,9 +105,9 @@ def hear(
 ) -> Heard:
     """Judge everything that does not need the data.
 
-    Plan: (1) the agreement is in force, between these two, under these keys;
-    (2) the lead signed the question with the key of the agreement; (3) the
-    dataset is the agreed one; (4) the question has not run out; (5) it is to be
+    Plan: (1) the agreement is in force, between these two, under these keys, and
+    not revoked; (2) the lead signed the question with the key of the agreement;
+    (3) the dataset is the agreed one, and no approval of it has run out; (4) the question has not run out; (5) it is to be
     computed by the installed code; (6) the agreement's terms allow it; (7) the
     dataset has the columns, and no bound is too fine.
 
@@ -128,6 +129,7 @@ def hear(
         )
     if agreement.provider_key != house.key.text:
         raise DeniedError("gate.other_key", participant=house.me)
+    check_not_revoked(connection, agreement)
     # 2.
     try:
         verify_question(request.signed, key=PublicKey.from_text(agreement.consumer_key))
@@ -137,6 +139,7 @@ def hear(
     dataset = find_dataset(connection, agreement.dataset)
     if dataset is None or place.dataset != agreement.dataset:
         raise DeniedError("gate.other_dataset", agreement=agreement.id)
+    check_time(agreement, dataset, now=house.clock.now())
     # 4.
     if house.clock.now() > read_time(question.expires):
         raise DeniedError("gate.question_expired", question=question.question)

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Header, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,8 +20,9 @@ from consilium.ledger.tiles import LogTiles
 
 _NAME = re.compile(r"sha256:([0-9a-f]{64})")
 
-Release = Callable[[Digest], None]
-"""Called before an export is handed out; raises `DeniedError` if it must not leave."""
+Release = Callable[[Digest, str], None]
+"""Called with an export's digest and the asker's `Authorization` before the export is handed out;
+raises `DeniedError` if it must not leave."""
 
 
 class ExportWish(BaseModel):
@@ -33,7 +34,7 @@ class ExportWish(BaseModel):
     subject: str = Field(default="", max_length=500)
 
 
-def _release_freely(_digest: Digest) -> None:
+def _release_freely(_digest: Digest, _authorization: str) -> None:
     """Let every export out: the node's own user asked for it."""
 
 
@@ -60,10 +61,10 @@ class EvidenceDesk:
         made = self.exporter.write(selection, self.folder / "new.zip")
         made.path.replace(self._path(made.digest))
         with self.database.write() as tx:
-            tx.record("evidence.exported", made.digest, made.as_record() | selection.as_record())
+            tx.record("export.made", made.digest, made.as_record() | selection.as_record())
         return made.as_record()
 
-    def hand_out(self, digest: str) -> Path:
+    def hand_out(self, digest: str, *, authorization: str = "") -> Path:
         """Let an export out, and say so in the log first.
 
         Raises
@@ -76,9 +77,9 @@ class EvidenceDesk:
         path = self._path(digest)
         if not path.is_file():
             raise NotFoundError("node.no_export", digest=digest[:80])
-        self.release(Digest(digest))
+        self.release(Digest(digest), authorization)
         with self.database.write() as tx:
-            tx.record("evidence.released", digest, {"digest": digest})
+            tx.record("export.released", digest, {"digest": digest})
         return path
 
     def _path(self, digest: str) -> Path:
@@ -111,8 +112,9 @@ def add_evidence(app: FastAPI, desk: EvidenceDesk) -> None:
         return dict(desk.make(wish))
 
     @app.get("/evidence/exports/{digest}")
-    def fetch(digest: str) -> FileResponse:
-        return FileResponse(desk.hand_out(digest), media_type="application/zip")
+    def fetch(digest: str, authorization: Annotated[str, Header()] = "") -> FileResponse:
+        path = desk.hand_out(digest, authorization=authorization)
+        return FileResponse(path, media_type="application/zip")
 
     @app.get("/log/checkpoint")
     def log_checkpoint() -> Response:

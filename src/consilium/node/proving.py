@@ -8,7 +8,7 @@ from consilium.ledger.cosignatures import Cosignatures
 from consilium.ledger.exports import Exporter
 from consilium.ledger.tiles import LogTiles
 from consilium.ledger.witnessing import Witness
-from consilium.node.evidence import EvidenceDesk
+from consilium.node.evidence import EvidenceDesk, Release
 from consilium.node.front import Front
 from consilium.node.ground import Ground
 from consilium.node.witnessing import Witnessing
@@ -42,7 +42,7 @@ def make_proofs(ground: Ground, front: Front) -> Proofs:
     return Proofs(tiles=tiles, cosignatures=cosignatures, witness=witness, witnessing=witnessing)
 
 
-def make_evidence_desk(ground: Ground, proofs: Proofs) -> EvidenceDesk:
+def make_evidence_desk(ground: Ground, proofs: Proofs, *, release: Release) -> EvidenceDesk:
     """Make what hands out proofs and exports to this hospital's own people."""
     exporter = Exporter(
         ground.database,
@@ -57,4 +57,5 @@ def make_evidence_desk(ground: Ground, proofs: Proofs) -> EvidenceDesk:
         exporter=exporter,
         folder=ground.home / "exports",
         refresh=proofs.witnessing.try_hub,
+        release=release,
     )

@@ -21,7 +21,7 @@ from consilium.ledger.database import Database, Transaction
 from consilium.ledger.files import write_new
 from consilium.models.passports import Passport, read_passport
 from consilium.persons.accounts import recognise
-from consilium.persons.approvals import MODEL, admit_export
+from consilium.persons.approvals import EVIDENCE, MODEL, admit_export
 from consilium.persons.passwords import USUAL, Cost
 from consilium.persons.records import Person
 from consilium.persons.roles import Action, may
@@ -105,6 +105,26 @@ class Reception:
         if not path.is_file():
             raise NotFoundError("node.no_model", digest=digest[:80])
         return read_passport(path.read_text("utf-8"))
+
+    def release_evidence(self, digest: Digest, authorization: str) -> None:
+        """Let an evidence export leave if the persons that the settings ask for released it.
+
+        Raises
+        ------
+        DeniedError
+            `persons.not_allowed`, `persons.not_released`, and what `recognise` says.
+
+        Discloses
+        ---------
+        Nothing by itself; the export leaves next.
+        """
+        needed = RULES[self.settings.exports]
+        if not needed:
+            return
+        with self.acting(self.recognise(authorization)) as (tx, person):
+            admit_export(
+                tx, kind=EVIDENCE, digest=digest, by=person, needed=needed, clock=self.clock
+            )
 
     def export_model(self, digest: str, *, to: Path, speaker: Person) -> list[str]:
         """Write a released model into a folder: weights, passport, card, bill of materials.

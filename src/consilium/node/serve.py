@@ -130,6 +130,12 @@ def _build(stack: ExitStack, ground: Ground, front: Front, *, blobs: BlobStore) 
         budget=PrivacyBudget(epsilon=ground.settings.epsilon, delta=ground.settings.delta),
     )
     registrar.tidy()
+    reception = Reception(
+        database=ground.database,
+        clock=ground.clock,
+        settings=ground.approvals,
+        models=home / "models",
+    )
     return Rooms(
         membership=ground.membership,
         connector=connector,
@@ -139,13 +145,8 @@ def _build(stack: ExitStack, ground: Ground, front: Front, *, blobs: BlobStore) 
         registrar=registrar,
         leading=Leading(office),
         tasks=Tasks(),
-        evidence=make_evidence_desk(ground, proofs),
-        reception=Reception(
-            database=ground.database,
-            clock=ground.clock,
-            settings=ground.approvals,
-            models=home / "models",
-        ),
+        evidence=make_evidence_desk(ground, proofs, release=reception.release_evidence),
+        reception=reception,
     )
 
 

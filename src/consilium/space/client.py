@@ -23,7 +23,7 @@ from consilium.space.proof import verify_home
 from consilium.space.record import ResultRecord
 from consilium.space.schemas import read_schema_text
 from consilium.space.steering import Negotiations, Transfers
-from consilium.space.wire import POLL_S, Progress, Wire
+from consilium.space.wire import POLL_S, Progress, Speaker, Wire
 
 Record = dict[str, Any]
 Seen = Callable[[Record], None]
@@ -354,9 +354,18 @@ class Evidence:
         return dict(self._wire.get(f"/evidence/{seq}/proof"))
 
     def export(
-        self, out: Path, *, first: int | None = None, last: int | None = None, subject: str = ""
+        self,
+        out: Path,
+        *,
+        first: int | None = None,
+        last: int | None = None,
+        subject: str = "",
+        speaker: Speaker | None = None,
     ) -> Record:
         """Write one file by which an auditor proves entries offline; say what is in it.
+
+        Where the node's settings ask for persons, it stays in the node until they have
+        released it; the error then names its digest, under which `fetch` gets it.
 
         Parameters
         ----------
@@ -369,8 +378,12 @@ class Evidence:
         """
         wish = {"first": first, "last": last, "subject": subject}
         made = dict(self._wire.post("/evidence/exports", wish))
-        self._wire.fetch(f"/evidence/exports/{made['digest']}", out)
+        self.fetch(str(made["digest"]), out, speaker=speaker)
         return made
+
+    def fetch(self, digest: str, out: Path, *, speaker: Speaker | None = None) -> None:
+        """Write an export that was made before; `speaker` is who carries it out."""
+        self._wire.fetch(f"/evidence/exports/{digest}", out, speaker=speaker)
 
     def verify(self, *, checkpoint: str | None = None) -> Verdict:
         """Prove the log offline, from its files; the node need not run."""

@@ -65,8 +65,10 @@ class Wire:
         """
         return self._ask("GET", path, params=query)
 
-    def fetch(self, path: str, into: Path) -> None:
+    def fetch(self, path: str, into: Path, *, speaker: Speaker | None = None) -> None:
         """Write a file that the process hands out; raises as `get` does.
+
+        `speaker` is who acts, where a person must.
 
         Raises
         ------
@@ -77,7 +79,7 @@ class Wire:
         if not is_served(self.home):
             raise PeerError("space.no_node", home=home)
         try:
-            with self._http.stream("GET", path) as answer:
+            with self._http.stream("GET", path, auth=_auth_of(speaker)) as answer:
                 if answer.is_success:
                     with into.open("wb") as stream:
                         stream.writelines(answer.iter_bytes())
@@ -97,8 +99,7 @@ class Wire:
 
         `speaker` is who acts: name and password, where a person must.
         """
-        auth = None if speaker is None else httpx.BasicAuth(*speaker)
-        return self._ask("POST", path, json=dict(body or {}), auth=auth)
+        return self._ask("POST", path, json=dict(body or {}), auth=_auth_of(speaker))
 
     def wait_task(self, task: str, *, progress: Progress | None = None) -> Any:
         """Wait for a task of the node and return its result.
@@ -161,3 +162,7 @@ def is_served(home: Path) -> bool:
 def socket_of(home: Path) -> Path:
     """Return where the process that serves `home` listens."""
     return home / "run" / "api.sock"
+
+
+def _auth_of(speaker: Speaker | None) -> httpx.BasicAuth | None:
+    return None if speaker is None else httpx.BasicAuth(*speaker)

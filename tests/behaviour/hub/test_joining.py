@@ -37,6 +37,8 @@ from consilium.ledger.statements import sign_statement
 from consilium.node.join import STAGING, join_hub
 from consilium.node.membership import load_membership
 
+pytestmark = pytest.mark.slow
+
 TITLE = "首都医科大学附属北京天坛医院"
 
 

@@ -236,7 +236,7 @@ def test_an_entry_is_proved_and_exported_over_the_api(
     verdict = verify_export(file, key=node.hospital.key.public.fingerprint)
     assert (verdict.verified, verdict.entries) == (True, 3)
     kinds = [entry["kind"] for entry in node.get("/evidence")[-2:]]
-    assert kinds == ["evidence.exported", "evidence.released"]
+    assert kinds == ["export.made", "export.released"]
 
 
 @pytest.mark.parametrize(

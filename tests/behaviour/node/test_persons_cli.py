@@ -24,6 +24,8 @@ from consilium.persons.passwords import Cost, hash_password
 from consilium.persons.records import Grant, Role
 from consilium.space.client import connect
 
+pytestmark = pytest.mark.slow
+
 CHEAP = Cost(memory_kib=8, passes=1)
 PASSWORD = "密码 of a careful person"
 WEIGHTS = pack_arrays({"bias": np.array([0.5])})

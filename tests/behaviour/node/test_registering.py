@@ -15,6 +15,8 @@ from studies_rehearsal import RECIPES, StudySpace, wait_until
 from consilium.kernel.canonical import digest_of
 from consilium.node.registration import Registrar
 
+pytestmark = pytest.mark.slow
+
 Damage = Callable[[NodeBench], Path]
 
 

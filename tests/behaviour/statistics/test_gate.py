@@ -10,13 +10,19 @@ import pytest
 import sqlalchemy as sa
 from statistics_rehearsal import DRAWN_SCHEMA, Clinic, Cohort, Conference, drawn, errors_of, write
 
-from consilium.dataspace.tables import NEGOTIATIONS
+from consilium.dataspace.datasets import list_datasets
+from consilium.dataspace.records import Role
+from consilium.dataspace.revocation import revoke
+from consilium.dataspace.store import list_agreements
+from consilium.dataspace.tables import DATASETS, NEGOTIATIONS
 from consilium.federation.statistics.door import PATH
 from consilium.gate.figures import Answer, sign_figures, verify_figures
 from consilium.gate.partition import Axis
 from consilium.gate.privacy import find_remaining
 from consilium.gate.questions import Condition, sign_question
 from consilium.gate.statistics_store import ANSWERS, QUESTIONS, TOLD, load_told
+from consilium.kernel.canonical import canonical_bytes
+from consilium.kernel.clock import write_time
 from consilium.kernel.errors import DeniedError, InputError, NotFoundError
 
 OVERLAPS = "gate.cohort_overlaps"
@@ -242,6 +248,29 @@ def test_nothing_is_answered_outside_time_or_without_an_agreement_in_force(
     with south.hospital.database.write() as tx:
         tx.execute(sa.update(NEGOTIATIONS).values(state="TERMINATED"))
     assert send(conference, south, signed)[1]["code"] == "gate.agreement_not_in_force"
+
+
+def test_nothing_is_answered_under_a_revoked_agreement(
+    conference: Conference, south: Clinic
+) -> None:
+    signed = sign_question(conference.lead.key, write(conference, "count"))
+    with south.hospital.database.read() as connection:
+        (agreement,) = list_agreements(connection, role=Role.PROVIDER)
+    revoke(south.hospital.connector, agreement.id, reason="the approval was withdrawn")
+    assert send(conference, south, signed)[1]["code"] == "gate.agreement_revoked"
+    assert rows_of(south, ANSWERS) == 0
+
+
+def test_nothing_is_answered_after_the_approval_has_run_out(conference: Conference) -> None:
+    soon = write_time(conference.space.clock.now() + timedelta(minutes=10))
+    south = conference.add("south", drawn(3), DRAWN_SCHEMA)
+    with south.hospital.database.write() as tx:
+        (dataset,) = list_datasets(tx.connection)
+        ended = canonical_bytes(dataset.governance | {"ethics_expires": soon}).decode()
+        tx.execute(sa.update(DATASETS).values(governance=ended))
+    conference.space.held.advance(timedelta(minutes=11))
+    signed = sign_question(conference.lead.key, write(conference, "count"))
+    assert send(conference, south, signed)[1]["code"] == "dataspace.governance_ended"
 
 
 def test_an_agreement_asks_no_more_questions_than_the_hospital_allows(

@@ -42,7 +42,7 @@ VERBS = {
     },
     "study": {"run", "show", "stop", "list"},
     "passport": {"verify"},
-    "evidence": {"verify", "list", "prove", "export"},
+    "evidence": {"verify", "list", "prove", "export", "fetch"},
     "model": {"list", "export"},
     "person": {"add", "list", "show", "disable", "enable", "password", "role"},
     "queue": {"list", "show", "settle", "delegate"},

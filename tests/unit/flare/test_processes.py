@@ -24,6 +24,8 @@ from consilium.federation.flare.processes import (
     server_command,
 )
 
+pytestmark = pytest.mark.slow
+
 LONG_S = 30.0
 
 

@@ -13,6 +13,8 @@ import pytest
 from consilium.kernel.canonical import digest_of
 from consilium.readers.records import IntakeResult
 
+pytestmark = pytest.mark.slow
+
 
 def words(result: IntakeResult) -> list[str]:
     return [one["code"].removeprefix("readers.warn_") for one in result.quality["warnings"]]
