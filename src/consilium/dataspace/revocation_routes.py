@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from consilium.dataspace.connector import Connector
-from consilium.dataspace.endpoints import CATALOG_ERROR, Asked, Document, Route
 from consilium.dataspace.revocation import BASE, PATH, answer_revocation, on_revocation
+from consilium.dataspace.routing import CATALOG_ERROR, Asked, Document, Route
 
 
 def _on_revocation(connector: Connector, asked: Asked) -> Document:

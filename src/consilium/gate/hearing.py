@@ -107,9 +107,10 @@ def hear(
 
     Plan: (1) the agreement is in force, between these two, under these keys, and
     not revoked; (2) the lead signed the question with the key of the agreement;
-    (3) the dataset is the agreed one, and no approval of it has run out; (4) the question has not run out; (5) it is to be
-    computed by the installed code; (6) the agreement's terms allow it; (7) the
-    dataset has the columns, and no bound is too fine.
+    (3) the dataset is the agreed one, and no approval of it has run out; (4) the
+    question has not run out; (5) it is to be computed by the installed code; (6)
+    the agreement's terms allow it; (7) the dataset has the columns, and no bound
+    is too fine.
 
     Raises
     ------

@@ -27,6 +27,7 @@ def home(conference: Conference, tmp_path: Path) -> Iterator[Path]:
     child = ChildState(
         name="engine client", running=True, pid=1, restarts=0, since_s=1.0, exit_status=None
     )
+    database = conference.lead.connector.database
     rooms: dict[str, Any] = {
         "membership": SimpleNamespace(
             participant=conference.lead.me, title="北方医院", space="example.org", hub="https://hub"
@@ -35,8 +36,10 @@ def home(conference: Conference, tmp_path: Path) -> Iterator[Path]:
         "link": SimpleNamespace(is_online=lambda: True),
         "engine": SimpleNamespace(state=child),
         "registrar": SimpleNamespace(recipes={}, read_terms=dict),
+        "reception": SimpleNamespace(database=database),
+        "evidence": SimpleNamespace(database=database),
     }
-    others = dict.fromkeys(("directory", "leading", "tasks", "reception", "evidence"))
+    others = dict.fromkeys(("directory", "leading", "tasks"))
     serving = Serving(make_app(Rooms(**rooms, **others)), tmp_path / "home" / "run" / "api.sock")
     serving.start()
     yield tmp_path / "home"
