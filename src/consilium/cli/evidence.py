@@ -80,14 +80,18 @@ def prove(
     out: Annotated[
         Path | None, typer.Option(help="Write an export of this entry instead of printing.")
     ] = None,
+    as_: As = "",
+    password_file: PasswordFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove that one entry stands in the log: inclusion proof, checkpoint, cosignatures."""
     from consilium.space.client import connect
 
+    who = speaker(as_, password_file) if as_ else None
     with connect(home) as node:
         if out is not None:
-            _show_export(out, node.evidence.export(out, first=seq, last=seq), as_json=as_json)
+            made = node.evidence.export(out, first=seq, last=seq, speaker=who)
+            _show_export(out, made, as_json=as_json)
             return
         found = node.evidence.prove(seq)
     if as_json:

@@ -16,6 +16,7 @@ from studies_rehearsal import CLOCK, RECIPES, StudySpace, in_days
 from consilium.dataspace.contract_id import Register
 from consilium.dataspace.wire.serving import Serving
 from consilium.federation.flare.processes import ChildState
+from consilium.kernel.canonical import Digest
 from consilium.ledger.certificates import Identity
 from consilium.ledger.cosignatures import Cosignatures
 from consilium.ledger.exports import Exporter
@@ -141,6 +142,15 @@ class NodeBench:
             workshop=self.workshop,
             recipes=RECIPES.digests,
         )
+        self.asks_persons = False
+        """Whether evidence leaves only by persons' word, as the settings' default has it."""
+        self.reception = Reception(
+            database=hospital.database,
+            clock=hospital.connector.clock,
+            settings=ApprovalSettings(),
+            models=home / "models",
+            cost=Cost(memory_kib=8, passes=1),
+        )
         self.desk = self._desk()
         rooms: dict[str, Any] = {
             "membership": Membership(
@@ -157,13 +167,7 @@ class NodeBench:
             "registrar": self.registrar,
             "leading": space.leading(space.office(hospital)),
             "tasks": Tasks(),
-            "reception": Reception(
-                database=hospital.database,
-                clock=hospital.connector.clock,
-                settings=ApprovalSettings(),
-                models=home / "models",
-                cost=Cost(memory_kib=8, passes=1),
-            ),
+            "reception": self.reception,
             "evidence": self.desk,
         }
         self._serving = Serving(make_app(Rooms(**rooms)), home / "run" / "api.sock")
@@ -180,7 +184,12 @@ class NodeBench:
             tiles=tiles,
             exporter=Exporter(database, tiles, cosignatures, key=key, clock=CLOCK),
             folder=self.home / "exports",
+            release=self._release,
         )
+
+    def _release(self, digest: Digest, authorization: str) -> None:
+        if self.asks_persons:
+            self.reception.release_evidence(digest, authorization)
 
     def ask(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
         return self._http.request(method, path, json=body, params=query or None)

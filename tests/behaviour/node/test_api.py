@@ -264,7 +264,7 @@ def test_an_export_leaves_only_if_whoever_is_asked_lets_it(node: NodeBench, tmp_
     with node.hospital.database.write() as tx:
         tx.record("ward.opened", "icu", {})
 
-    def refuse(_digest: Digest) -> None:
+    def refuse(_digest: Digest, _authorization: str) -> None:
         raise DeniedError("ledger.other_log_shown", member="x")
 
     desk = replace(node.desk, release=refuse)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from consilium.cli import build_app
 from consilium.cli.boundary import run_app
 from consilium.kernel.canonical import digest_of
 from consilium.kernel.identifiers import ParticipantId, StudyId
+from consilium.ledger.files import digest_file
 from consilium.models.passports import Capability, Lineage, Passport, sign_passport
 from consilium.models.weights import pack_arrays
 from consilium.persons.accounts import add_person, grant_role
@@ -277,3 +279,26 @@ def test_no_password_stands_in_answers_evidence_logs_or_the_database(
     assert "argon2" not in spoken + evidence
     for path in node.home.parent.rglob("*.db*"):
         assert PASSWORD.encode() not in path.read_bytes()
+
+
+def test_an_evidence_export_waits_in_the_node_until_two_persons_released_it(
+    staffed: Run, node: NodeBench, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    node.asks_persons = True
+    out = tmp_path / "evidence.zip"
+    assert staffed("evidence", "export", "--out", str(out)) == 4
+    assert "persons.not_recognised" in capsys.readouterr().err
+    assert staffed("evidence", "export", "--out", str(out), as_="one") == 4
+    [digest] = set(re.findall("sha256:[0-9a-f]{64}", capsys.readouterr().err))
+    assert not out.exists()
+    ask = ("approval", "request", "evidence", digest, "--reason", "for the audit", "--json")
+    assert staffed(*ask, as_="one") == 0
+    release = told(capsys)["id"]
+    assert staffed("approval", "approve", release, as_="one") == 0
+    assert staffed("evidence", "fetch", digest, "--out", str(out), as_="one") == 4
+    assert staffed("approval", "approve", release, as_="two") == 0
+    assert staffed("evidence", "fetch", digest, "--out", str(out), as_="lead") == 4
+    assert not out.exists()
+    assert staffed("evidence", "fetch", digest, "--out", str(out), as_="one") == 0
+    assert digest_file(out) == digest
+    assert node.hospital.kinds()[-2:] == ["evidence.exported", "export.released"]

@@ -15,6 +15,8 @@ from consilium.cli.boundary import run_app
 from consilium.dataspace.wire.serving import Serving
 from consilium.federation.flare.processes import ChildState
 from consilium.node.app import Rooms, make_app
+from consilium.node.reception import Reception
+from consilium.persons.settings import ApprovalSettings
 
 Run = Callable[..., str]
 
@@ -36,7 +38,12 @@ def home(conference: Conference, tmp_path: Path) -> Iterator[Path]:
         "link": SimpleNamespace(is_online=lambda: True),
         "engine": SimpleNamespace(state=child),
         "registrar": SimpleNamespace(recipes={}, read_terms=dict),
-        "reception": SimpleNamespace(database=database),
+        "reception": Reception(
+            database=database,
+            clock=conference.lead.connector.clock,
+            settings=ApprovalSettings(),
+            models=tmp_path / "models",
+        ),
         "evidence": SimpleNamespace(database=database),
     }
     others = dict.fromkeys(("directory", "leading", "tasks"))
