@@ -134,7 +134,8 @@ class Upkeep:
         try:
             self._on_standing(revoked)
         except PeerError as error:
-            _LOG.info("revoked members are not barred everywhere yet: %s", error.public)
+            if revoked:
+                _LOG.info("revoked members are not barred everywhere yet: %s", error.public)
 
     def _swap(self, name: str, pem: object) -> bool:
         path = self._keys / f"{name}.crt"
