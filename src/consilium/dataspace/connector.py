@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -40,17 +41,34 @@ class Bell:
     def __init__(self) -> None:
         self._rung = 0
         self._condition = threading.Condition()
+        self._ears: dict[str, list[threading.Event]] = {}
 
     @property
     def rung(self) -> int:
         """How often it has rung; ask before looking, and nothing is missed."""
         return self._rung
 
-    def ring(self) -> None:
-        """Wake everybody."""
+    def ring(self, about: str = "") -> None:
+        """Wake whoever waits for anything, and who listens for `about`, one of our processes."""
         with self._condition:
             self._rung += 1
             self._condition.notify_all()
+            for ear in self._ears.get(about, ()):
+                ear.set()
+
+    @contextmanager
+    def listening(self, about: str) -> Iterator[threading.Event]:
+        """Give an event that is set at each ring about one process, and at no other."""
+        ear = threading.Event()
+        with self._condition:
+            self._ears.setdefault(about, []).append(ear)
+        try:
+            yield ear
+        finally:
+            with self._condition:
+                self._ears[about].remove(ear)
+                if not self._ears[about]:
+                    del self._ears[about]
 
     def wait(self, since: int, *, timeout_s: float) -> None:
         """Return when it has rung more than `since` times, or after `timeout_s`."""
@@ -124,11 +142,12 @@ class Connector:
             `dataspace.no_process`.
         """
         end = time.monotonic() + timeout_s
-        while True:
-            rung = self.bell.rung
-            with self.database.read() as connection:
-                process = get_process(connection, kind, pid)
-            left_s = end - time.monotonic()
-            if process.state in states or left_s <= 0:
-                return process
-            self.bell.wait(rung, timeout_s=left_s)
+        with self.bell.listening(pid) as heard:
+            while True:
+                heard.clear()
+                with self.database.read() as connection:
+                    process = get_process(connection, kind, pid)
+                left_s = end - time.monotonic()
+                if process.state in states or left_s <= 0:
+                    return process
+                heard.wait(left_s)

@@ -211,7 +211,7 @@ class Outbox:
             process = find_process(tx.connection, _KINDS[row.kind], row.process)
             if process is None or tx.execute(still).first() is None:
                 return
-            tx.after_commit(connector.bell.ring)
+            tx.after_commit(partial(connector.bell.ring, process.pid))
             if answer.end is _End.DELIVERED:
                 tx.execute(delete(OUTBOX).where(OUTBOX.c.id == row.id))
                 if not process.peer_pid:

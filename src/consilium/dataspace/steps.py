@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import delete, exists, insert, select
@@ -75,7 +76,7 @@ def begin(tx: Transaction, process: P, *, connector: Connector, by: Caller | Non
     process = replace(process, sent=ours, taken=1 - ours)
     add(tx, process)
     _record(tx, process, before=None, by=by)
-    tx.after_commit(connector.bell.ring)
+    tx.after_commit(partial(connector.bell.ring, process.pid))
     return process
 
 
@@ -257,7 +258,7 @@ def _move(
     moved = replace(process, state=to, updated=now, **changes)
     save(tx, moved)
     _record(tx, moved, before=process, by=by)
-    tx.after_commit(connector.bell.ring)
+    tx.after_commit(partial(connector.bell.ring, moved.pid))
     return moved
 
 

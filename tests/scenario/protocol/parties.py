@@ -117,13 +117,13 @@ class WatchedBell(Bell):
         super().__init__()
         self.hospital, self.deaths = hospital, deaths
 
-    def ring(self) -> None:
+    def ring(self, about: str = "") -> None:
         for death in sorted(self.deaths.left):
             kind, number, moment = death.split(":")
             if moment == "settled" and self._is_settled(kind, int(number)):
                 self.deaths.pass_by(f"{kind}:{number}:after")
                 self.deaths.die(death)
-        super().ring()
+        super().ring(about)
 
     def _is_settled(self, kind: str, number: int) -> bool:
         with self.hospital.database.read() as connection:
