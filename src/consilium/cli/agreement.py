@@ -64,7 +64,7 @@ def request(
     with connect(home) as node:
         member = full_id(participant, space=str(node.status()["space"]))
         record = node.agreements.request(member, dataset=dataset, offer=offer)
-    emit(record) if as_json else show_record("Negotiation", record)
+    emit(record) if as_json else _show(record)
 
 
 @app.command()
