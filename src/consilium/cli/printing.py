@@ -15,8 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from consilium.cli.language import language_of
+from consilium.cli.words import Plain, say
 from consilium.space.report.words import spoken
 
+_TRUTH = {"en": ("no", "yes"), "zh": ("否", "是")}
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 
 
@@ -32,23 +34,24 @@ def show_rows(
 
     Columns whose name ends in `#` are numbers and stand to the right.
     """
-    kept = list(rows)
+    kept, language = list(rows), language_of(os.environ)
     if not kept:
-        typer.echo(empty or f"{title}: –")
+        typer.echo(say(empty, language) if empty else f"{say(title, language)}: –")
         return
-    table = _table(title, header=True)
+    table = _table(say(title, language), header=True)
     for name in columns:
         side: Literal["right", "left"] = "right" if name.endswith("#") else "left"
-        table.add_column(name.rstrip("#").strip(), justify=side, overflow="fold")
-    _print(table, kept)
+        table.add_column(_heading(name, language), justify=side, overflow="fold")
+    _print(table, kept, language)
 
 
 def show_record(title: str, record: Mapping[str, Any]) -> None:
     """Print one record, a line for each key; tables within become JSON."""
-    table = _table(title, header=False)
+    language = language_of(os.environ)
+    table = _table(say(title, language), header=False)
     table.add_column(style="dim")
     table.add_column(overflow="fold")
-    _print(table, list(record.items()))
+    _print(table, [(say(key, language), value) for key, value in record.items()], language)
 
 
 def short_names(record: Mapping[str, Any], *keys: str) -> list[str]:
@@ -68,8 +71,12 @@ def _table(title: str, *, header: bool) -> Table:
     )
 
 
-def _print(table: Table, rows: Sequence[Sequence[object]]) -> None:
-    language = language_of(os.environ)
+def _heading(name: str, language: str) -> str:
+    bare = name.rstrip("#").strip()
+    return say(Plain(bare) if isinstance(name, Plain) else bare, language)
+
+
+def _print(table: Table, rows: Sequence[Sequence[object]], language: str) -> None:
     for row in rows:
         table.add_row(*(_cell(value, language) for value in row))
     Console(highlight=False).print(table)
@@ -79,7 +86,7 @@ def _cell(value: object, language: str) -> Text:
     if value is None:
         return Text("–")
     if isinstance(value, bool):
-        return Text("yes" if value else "no")
+        return Text(_TRUTH[language][value])
     if isinstance(value, float):
         return Text(f"{value:.3f}")
     if isinstance(value, dict | list | tuple):

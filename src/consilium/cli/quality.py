@@ -10,6 +10,7 @@ import typer
 
 from consilium.cli.language import language_of
 from consilium.cli.printing import show_record, show_rows
+from consilium.cli.words import Plain
 
 _COUNTS = ("missing", "unparseable", "out_of_range", "unknown_category")
 
@@ -17,7 +18,7 @@ _COUNTS = ("missing", "unparseable", "out_of_range", "unknown_category")
 def show_dataset(record: Mapping[str, Any]) -> None:
     """Print a dataset's record: facts, terms, one line for each column, warnings in words."""
     terms, quality = record["terms"], record["quality"]
-    show_record(str(record["name"]), _facts(record, quality))
+    show_record(Plain(record["name"]), _facts(record, quality))
     show_record(
         "Terms",
         {

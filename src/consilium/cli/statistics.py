@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from consilium.cli.language import language_of
 from consilium.cli.options import HERE, AsJson, Home
 from consilium.cli.printing import emit, show_rows
+from consilium.cli.words import Plain
 from consilium.federation.statistics.records import refuse
 from consilium.space.client import connect
 
@@ -224,13 +227,24 @@ def _ask(
     rows = [[site["participant"].rpartition(":")[2], _said(site)] for site in answer["sites"]]
     show_rows("Hospitals", ("hospital", "answer"), rows)
     if answer["epsilon"]:
-        typer.echo(f"With noise; it cost each hospital's budget {answer['epsilon']:g} of epsilon.")
+        typer.echo(_NOISY[language_of(os.environ)].format(answer["epsilon"]))
+
+
+_ANSWERED = {
+    "en": ("answered", "answered (public data, nothing kept back)"),
+    "zh": ("已答复", "已答复（公开数据，未作保留）"),
+}
+_NOISY = {
+    "en": "With noise; it cost each hospital's budget {:g} of epsilon.",
+    "zh": "已加噪；每家医院的隐私预算各扣除 ε {:g}。",
+}
 
 
 def _said(site: Mapping[str, Any]) -> str:
+    language = language_of(os.environ)
     if site["error"]:
-        return str(site["error"]["en"])
-    return "answered (public data, nothing kept back)" if site["public"] else "answered"
+        return str(site["error"][language])
+    return _ANSWERED[language][bool(site["public"])]
 
 
 def _show_count(pooled: Mapping[str, Any]) -> None:
@@ -257,7 +271,7 @@ def _show_table(pooled: Mapping[str, Any]) -> None:
         show_rows("Histogram", ("group", "n#"), rows)
         return
     table = [[name, *row] for name, row in zip(groups[0], pooled["counts"], strict=True)]
-    show_rows("Cross-table", ("group", *(f"{name}#" for name in groups[1])), table)
+    show_rows("Cross-table", ("group", *(Plain(f"{name}#") for name in groups[1])), table)
 
 
 def _group_names(group: Mapping[str, Any]) -> list[str]:
@@ -290,7 +304,7 @@ def _show_survival(pooled: Mapping[str, Any]) -> None:
 
 def _show_correlation(pooled: Mapping[str, Any]) -> None:
     rows = [[name, *row] for name, row in zip(pooled["terms"], pooled["correlation"], strict=True)]
-    show_rows("Correlation", ("", *(f"{name}#" for name in pooled["terms"])), rows)
+    show_rows("Correlation", ("", *(Plain(f"{name}#") for name in pooled["terms"])), rows)
 
 
 def _show_coefficients(pooled: Mapping[str, Any]) -> None:
