@@ -44,7 +44,8 @@ def recipe_settings() -> Iterator[str]:
         page = card / "recipe.toml"
         if page.is_file():
             yield from tomllib.loads(page.read_text(encoding="utf-8"))["settings"]
-    yield from sorted(RULES)
+    for rule in RULES.values():
+        yield from (rule.name, *(setting.name for setting in rule.schema))
 
 
 def is_told(word: str) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from consilium.federation.aggregation import Contribution, check_update
+from consilium.federation.aggregation import Contribution, check_update, find_rule
 from consilium.federation.ports import EVALUATE, TRAIN, Cast, Task
 from consilium.federation.records import RoundCost
 from consilium.gate.orders import Study
@@ -146,7 +147,8 @@ class Gathering:
         )
         if (reply.participant, reply.segment) != (site, self.segment):
             raise IntegrityError("federation.foreign_reply", site=site)
-        check_update(as_contribution(reply), model=expected, site=site)
+        needs_loss = task.kind == TRAIN and find_rule(self.study.rule).needs_loss
+        check_update(as_contribution(reply), model=expected, site=site, needs_loss=needs_loss)
         return reply
 
 
@@ -157,4 +159,7 @@ def as_contribution(reply: SiteReply) -> Contribution:
     ---------
     Nothing: it runs at the hub, on what the sites' gates have let out.
     """
-    return Contribution(update=reply.arrays, n=reply.n)
+    loss: Any = reply.facts.get("loss_before")
+    if isinstance(loss, bool) or not isinstance(loss, int | float):
+        loss = None
+    return Contribution(update=reply.arrays, n=reply.n, loss=loss)

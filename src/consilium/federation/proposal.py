@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from consilium.federation.aggregation import check_rule
+from consilium.federation.aggregation import check_rule, check_sites, least_sites
 from consilium.federation.registry import Recipes
 from consilium.gate.orders import (
     LONGEST_WORDS,
@@ -81,12 +81,18 @@ def read_draft(value: Json, *, recipes: Recipes) -> Draft:
     if found is None:
         raise _bad("recipe", "is not installed here")
     _check_ranges(draft)
-    return replace(
-        draft,
-        settings=found.check_settings(draft.settings),
-        rule_settings=check_rule(draft.rule, draft.rule_settings),
-        quorum=draft.quorum or default_quorum(len(draft.invite)),
-    )
+    settings = found.check_settings(draft.settings)
+    rule_settings = check_rule(draft.rule, draft.rule_settings)
+    quorum = draft.quorum or _usual_quorum(draft)
+    check_sites(draft.rule, rule_settings, given=quorum)
+    return replace(draft, settings=settings, rule_settings=rule_settings, quorum=quorum)
+
+
+def _usual_quorum(draft: Draft) -> int:
+    """Take the default, or what the rule needs where that is more and so many are invited."""
+    invited = len(draft.invite)
+    needed = least_sites(draft.rule, draft.rule_settings)
+    return max(default_quorum(invited), min(needed, invited))
 
 
 def _with_defaults(value: Json) -> Json:

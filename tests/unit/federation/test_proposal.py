@@ -117,6 +117,41 @@ def test_the_quorum_is_two_thirds_and_never_one_of_several(invited: int, quorum:
     assert read(invite=wishes(*names)).quorum == quorum
 
 
+FIVE = wishes("h0", "h1", "h2", "h3", "h4")
+
+
+@pytest.mark.parametrize(
+    ("rule", "settings", "quorum"),
+    [
+        ("fedavg", {}, 4),
+        ("median", {}, 4),
+        ("trimmed_mean", {"faulty_sites": 2}, 5),
+        ("krum", {}, 5),
+    ],
+)
+def test_the_usual_quorum_is_raised_to_what_the_rule_needs(
+    rule: str, settings: dict[str, Any], quorum: int
+) -> None:
+    assert read(rule=rule, rule_settings=settings, invite=FIVE).quorum == quorum
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rule": "krum", "invite": FIVE, "quorum": 4},
+        {"rule": "krum", "invite": FIVE, "rule_settings": {"faulty_sites": 2}},
+        {"rule": "median", "quorum": 2},
+        {"rule": "trimmed_mean", "rule_settings": {"faulty_sites": 2}},
+    ],
+)
+def test_a_plan_whose_rounds_may_have_too_few_sites_for_its_rule_is_refused(
+    changes: dict[str, Any],
+) -> None:
+    with pytest.raises(InputError) as caught:
+        read(**changes)
+    assert caught.value.code == "federation.too_few_sites"
+
+
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"title": None}, "title"),
     ({"title": ""}, "title"),

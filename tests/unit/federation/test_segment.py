@@ -13,6 +13,7 @@ from federation_rehearsal import (
     Rehearsal,
     StraightCast,
     make_rehearsal,
+    weights_of,
 )
 
 from consilium.federation.folder import SegmentFolder
@@ -20,7 +21,7 @@ from consilium.federation.resumption import starting_point
 from consilium.federation.segment import run_segment
 from consilium.gate.replies import Answer, check_countersigned
 from consilium.kernel.clock import SystemClock
-from consilium.kernel.errors import IntegrityError, PeerError
+from consilium.kernel.errors import InputError, IntegrityError, PeerError
 from consilium.kernel.identifiers import StudyId
 from consilium.ledger.keys import SigningKey
 from consilium.models.weights import pack_arrays, unpack_arrays
@@ -80,6 +81,40 @@ def test_a_bad_reply_counts_as_a_missing_site_and_is_named(flaw: str, tmp_path: 
     assert closed["bad"] == {culprit: code}
     assert closed["missing"] == [culprit]
     assert culprit not in closed["sites"]
+
+
+def _without_loss(answer: Answer, update: bytes) -> tuple[Answer, bytes]:
+    return replace(answer, facts=answer.facts | {"loss_before": None}), update
+
+
+def test_a_site_that_says_no_loss_is_missing_only_where_the_rule_needs_it(tmp_path: Path) -> None:
+    for rule, bad in (("fedavg", []), ("qfedavg", ["federation.bad_update"])):
+        rehearsal = make_rehearsal(tmp_path / rule, rounds=1, rule=rule)
+        culprit = sorted(rehearsal.desks)[0]
+        rehearsal.desks[culprit].spoil = _without_loss
+        folder, _ = run(rehearsal)
+        closed = next(event for event in folder.events() if event["kind"] == "round_closed")
+        assert list(closed["bad"].values()) == bad
+        assert len(closed["sites"]) == 3 - len(bad)
+
+
+def test_the_loss_before_training_reaches_the_rule(tmp_path: Path) -> None:
+    finals = {}
+    for rule, settings in (("fedavg", {}), ("qfedavg", {"q": 0}), ("qfedavg", {"q": 5})):
+        name = f"{rule}{settings.get('q', '')}"
+        rehearsal = make_rehearsal(tmp_path / name, rounds=1, rule=rule, rule_settings=settings)
+        finals[name] = weights_of(run(rehearsal)[0].final())
+    np.testing.assert_allclose(finals["qfedavg0"], finals["fedavg"], rtol=1e-12)
+    assert not np.allclose(finals["qfedavg5"], finals["fedavg"], rtol=1e-3)
+
+
+def test_a_round_with_fewer_sites_than_the_rule_needs_fails_with_its_code(tmp_path: Path) -> None:
+    rehearsal = make_rehearsal(tmp_path, rule="krum")
+    with pytest.raises(InputError):
+        run(rehearsal)
+    (folder,) = rehearsal.attempts()
+    assert folder.events()[-1]["code"] == "federation.too_few_sites"
+    assert folder.rounds() == []
 
 
 def test_a_reply_under_another_key_than_the_pinned_one_is_not_counted(tmp_path: Path) -> None:

@@ -1,0 +1,195 @@
+"""Every rule by name: checked, then applied to one round."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from consilium.federation.aggregation.adaptive import ADAPTIVE
+from consilium.federation.aggregation.averaging import AVERAGING
+from consilium.federation.aggregation.fairness import FAIRNESS
+from consilium.federation.aggregation.records import (
+    Aggregated,
+    Contribution,
+    Contributions,
+    Rule,
+)
+from consilium.federation.aggregation.robust import ROBUST
+from consilium.federation.settings_schema import fill_settings
+from consilium.kernel.errors import InputError
+from consilium.kernel.identifiers import ParticipantId
+from consilium.models.weights import Arrays
+
+RULES: Mapping[str, Rule] = {
+    rule.name: rule for rule in (*AVERAGING, *ADAPTIVE, *FAIRNESS, *ROBUST)
+}
+"""Every rule by name."""
+
+
+def aggregate(
+    rule: str,
+    model: Arrays,
+    *,
+    contributions: Contributions,
+    state: Arrays,
+    settings: Mapping[str, Any],
+) -> Aggregated:
+    """Apply a rule to one round's contributions.
+
+    Parameters
+    ----------
+    rule : str
+        A name in `RULES`.
+    model : mapping of str to array
+        The global weights that every site was given.
+    contributions : mapping of participant to Contribution
+        At least as many as the rule needs. Their order does not matter.
+    state : mapping of str to array
+        What the rule returned in the round before; empty in round 1.
+    settings : mapping
+        The study's `rule_settings`.
+
+    Raises
+    ------
+    InputError
+        `federation.unknown_rule`, `federation.bad_setting`,
+        `federation.too_few_sites`, `federation.bad_update`; the last also when
+        the result is not finite.
+
+    Discloses
+    ---------
+    Nothing new: it runs at the hub, on what the sites' gates have let out.
+
+    Sources
+    -------
+    McMahan et al., AISTATS 2017 (FedAvg); Li et al., MLSys 2020 (FedProx; the
+    proximal term is the site's); Hsu, Qi, Brown, 2019, arXiv:1909.06335
+    (FedAvgM); Reddi et al., ICLR 2021, algorithm 2 (FedAdam, FedYogi). Those of
+    the other rules stand at their functions.
+    """
+    found = find_rule(rule)
+    filled = fill_settings(found.schema, settings, owner=rule)
+    _check_number(found, filled, given=len(contributions))
+    for site, contribution in sorted(contributions.items()):
+        check_update(contribution, model=model, site=site, needs_loss=found.needs_loss)
+    update = found.combine(contributions, filled)
+    result = found.step(model, update, state, filled)
+    if not all(np.isfinite(array).all() for array in result.model.values()):
+        raise InputError("federation.bad_update", site="all", reason="the new model is not finite")
+    return result
+
+
+def check_update(
+    contribution: Contribution, *, model: Arrays, site: ParticipantId, needs_loss: bool = False
+) -> None:
+    """Refuse an update that does not fit the model or the rule, or is not finite.
+
+    Raises
+    ------
+    InputError
+        `federation.bad_update`, naming the site and the flaw.
+
+    Discloses
+    ---------
+    Nothing: a refusal names the site and the array, no number.
+    """
+    flaw = _flaw(contribution, model)
+    if not flaw and needs_loss and not _is_loss(contribution.loss):
+        flaw = "no loss before training"
+    if flaw:
+        raise InputError("federation.bad_update", site=site, reason=flaw)
+
+
+def _flaw(contribution: Contribution, model: Arrays) -> str:
+    update = contribution.update
+    if contribution.n < 1:
+        return "no cases"
+    if sorted(update) != sorted(model):
+        return "other arrays than the model"
+    for name in sorted(model):
+        if update[name].shape != model[name].shape:
+            return f"shape of {name}"
+        if update[name].dtype != model[name].dtype:
+            return f"type of {name}"
+        if not np.isfinite(update[name]).all():
+            return f"{name} is not finite"
+    return ""
+
+
+def _is_loss(loss: float | None) -> bool:
+    return loss is not None and math.isfinite(loss) and loss >= 0
+
+
+def find_rule(name: str) -> Rule:
+    """Return a rule by name.
+
+    Raises
+    ------
+    InputError
+        `federation.unknown_rule`.
+
+    Discloses
+    ---------
+    Nothing: it sees settings, no data.
+    """
+    if name not in RULES:
+        raise InputError("federation.unknown_rule", rule=name, known=", ".join(sorted(RULES)))
+    return RULES[name]
+
+
+def check_rule(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a rule's settings with defaults filled in; refuses what it does not know.
+
+    Raises
+    ------
+    InputError
+        `federation.unknown_rule`, `federation.unknown_setting`, `federation.bad_setting`.
+
+    Discloses
+    ---------
+    Nothing: it sees settings, no data.
+    """
+    return fill_settings(find_rule(name).schema, settings, owner=name)
+
+
+def check_sites(name: str, settings: Mapping[str, Any], *, given: int) -> None:
+    """Refuse a number of sites below what a rule needs with these settings.
+
+    Parameters
+    ----------
+    name : str
+        A name in `RULES`.
+    settings : mapping
+        The study's `rule_settings`; defaults are added.
+    given : int
+        The sites of a round: for a plan its quorum, the fewest there can be.
+
+    Raises
+    ------
+    InputError
+        `federation.too_few_sites`, and what `check_rule` raises.
+
+    Discloses
+    ---------
+    Nothing: it sees settings and a number of hospitals.
+    """
+    _check_number(find_rule(name), check_rule(name, settings), given=given)
+
+
+def least_sites(name: str, settings: Mapping[str, Any]) -> int:
+    """Return the fewest sites that a rule needs with these settings, at least 1.
+
+    Discloses
+    ---------
+    Nothing: it sees settings, no data.
+    """
+    return find_rule(name).least_sites(check_rule(name, settings))
+
+
+def _check_number(rule: Rule, filled: Mapping[str, Any], *, given: int) -> None:
+    needed = rule.least_sites(filled)
+    if given < needed:
+        raise InputError("federation.too_few_sites", rule=rule.name, needed=needed, given=given)
