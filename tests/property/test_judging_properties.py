@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from consilium.measures import (
-    Comparison,
     Measurement,
+    ModelComparison,
     brier_at,
     calibration_error,
     compare,
@@ -61,7 +61,7 @@ def is_whole(one: Measurement) -> bool:
     return bool(np.isfinite(numbers).all()) and (one.value is not None or one.reason is not None)
 
 
-def is_swapped(there: Comparison, back: Comparison) -> None:
+def is_swapped(there: ModelComparison, back: ModelComparison) -> None:
     assert is_whole(there.difference)
     assert there.p_value == pytest.approx(back.p_value)
     assert (there.first, there.second) == (back.second, back.first)

@@ -8,7 +8,7 @@ from consilium.measures.calibration import (
     calibration_slope,
     log_loss,
 )
-from consilium.measures.comparing import Comparison, compare, compare_figures, holm
+from consilium.measures.comparing import ModelComparison, compare, compare_figures, holm
 from consilium.measures.decision_curve import DecisionPoint, decision_curve
 from consilium.measures.discrimination import accuracy, auroc, balanced_accuracy
 from consilium.measures.distance import measure_errors, prepare_errors
@@ -26,10 +26,10 @@ __all__ = [
     "METRICS",
     "ON_REQUEST",
     "CalibrationBin",
-    "Comparison",
     "DecisionPoint",
     "LogRank",
     "Measurement",
+    "ModelComparison",
     "Subgroup",
     "SurvivalPoint",
     "accuracy",

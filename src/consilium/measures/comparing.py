@@ -22,7 +22,7 @@ from consilium.measures.weighted import BlockOf, Figure, Vector, take_plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class ModelComparison:
     """A figure of two models on the same cases, and whether they differ.
 
     Attributes
@@ -65,7 +65,7 @@ def compare(
     metrics: Sequence[str] = tuple(METRICS),
     resamples: int = RESAMPLES,
     level: float = 0.95,
-) -> dict[str, Comparison]:
+) -> dict[str, ModelComparison]:
     """Compare two models' chances for the same cases by paired bootstrap over patients.
 
     Parameters
@@ -79,7 +79,7 @@ def compare(
 
     Returns
     -------
-    dict of str to Comparison
+    dict of str to ModelComparison
 
     Raises
     ------
@@ -104,7 +104,7 @@ def compare_figures(
     seed: int,
     resamples: int = RESAMPLES,
     level: float = 0.95,
-) -> dict[str, Comparison]:
+) -> dict[str, ModelComparison]:
     """Compare figures of any kind on the same cases by paired bootstrap over patients.
 
     Parameters
@@ -117,7 +117,7 @@ def compare_figures(
 
     Returns
     -------
-    dict of str to Comparison
+    dict of str to ModelComparison
         The p-value is twice the smaller share of draws on either side of zero,
         so at least 2 / (draws + 1); draws at zero count on both sides. Missing
         with the interval, for the same reasons.
@@ -154,7 +154,7 @@ def compare_figures(
             else replace(found[name], reason=TOO_FEW_PATIENTS)
         )
     return {
-        name: Comparison(
+        name: ModelComparison(
             first=plain[name][0].value,
             second=plain[name][1].value,
             difference=found[name],

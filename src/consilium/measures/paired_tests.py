@@ -15,7 +15,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-from consilium.measures.comparing import Comparison
+from consilium.measures.comparing import ModelComparison
 from consilium.measures.records import (
     NO_DIFFERENCE,
     NO_VARIANCE,
@@ -38,7 +38,7 @@ def delong(
     *,
     group: npt.ArrayLike,
     level: float = 0.95,
-) -> Comparison:
+) -> ModelComparison:
     """Test whether two models have the same AUROC on the same patients.
 
     Parameters
@@ -54,7 +54,7 @@ def delong(
 
     Returns
     -------
-    Comparison
+    ModelComparison
         Undefined with one class (`measures.one_class`). Without test when a
         class has one case (`measures.too_few_of_a_class`), a patient several
         (`measures.repeated_patients`), both order all pairs alike
@@ -87,7 +87,7 @@ def delong(
     error = math.sqrt(_variance(among))
     reach = NormalDist().inv_cdf((1 + level) / 2) * error
     difference = areas[0] - areas[1]
-    return Comparison(
+    return ModelComparison(
         first=areas[0],
         second=areas[1],
         difference=replace(plain, low=difference - reach, high=difference + reach),
@@ -103,7 +103,7 @@ def mcnemar(
     *,
     group: npt.ArrayLike,
     threshold: float = 0.5,
-) -> Comparison:
+) -> ModelComparison:
     """Test whether two models are right equally often, by the exact binomial test.
 
     Only the cases count in which one model is right and the other wrong.
@@ -117,7 +117,7 @@ def mcnemar(
 
     Returns
     -------
-    Comparison
+    ModelComparison
         Of accuracies, without interval. Without test when the models are right
         on the same cases (`measures.no_difference`) or a patient has several
         cases (`measures.repeated_patients`).
@@ -150,7 +150,7 @@ def mcnemar(
 
         fewer = min(only_first, only_second)
         p_value = min(1.0, 2 * float(bdtr(fewer, only_first + only_second, 0.5)))
-    return Comparison(
+    return ModelComparison(
         first=float(right[0].mean()),
         second=float(right[1].mean()),
         difference=Measurement(value=(only_first - only_second) / n, n=n, reason=reason),
@@ -159,7 +159,9 @@ def mcnemar(
     )
 
 
-def wilcoxon(first: npt.ArrayLike, second: npt.ArrayLike, *, group: npt.ArrayLike) -> Comparison:
+def wilcoxon(
+    first: npt.ArrayLike, second: npt.ArrayLike, *, group: npt.ArrayLike
+) -> ModelComparison:
     """Test whether paired numbers, such as errors or Dice coefficients, differ in rank.
 
     Pairs without difference are left out, as Wilcoxon did. Exact up to 50
@@ -174,7 +176,7 @@ def wilcoxon(first: npt.ArrayLike, second: npt.ArrayLike, *, group: npt.ArrayLik
 
     Returns
     -------
-    Comparison
+    ModelComparison
         `difference` is the median of the differences, without interval. Without
         test when no pair differs (`measures.no_difference`) or a patient has
         several (`measures.repeated_patients`).
@@ -203,7 +205,7 @@ def wilcoxon(first: npt.ArrayLike, second: npt.ArrayLike, *, group: npt.ArrayLik
     from scipy import stats  # slow to import, and seldom needed
 
     p_value = float(stats.wilcoxon(apart, zero_method="wilcox", correction=False).pvalue)
-    return Comparison(
+    return ModelComparison(
         first=None, second=None, difference=plain, p_value=min(1.0, p_value), method="wilcoxon"
     )
 
@@ -228,8 +230,8 @@ def _variance(among: Sequence[Vector]) -> float:
 
 def _untested(
     method: str, difference: Measurement, first: float | None = None, second: float | None = None
-) -> Comparison:
-    return Comparison(
+) -> ModelComparison:
+    return ModelComparison(
         first=first, second=second, difference=difference, p_value=None, method=method
     )
 
