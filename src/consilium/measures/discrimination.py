@@ -1,4 +1,4 @@
-"""How well predictions tell the classes apart: AUROC and accuracy."""
+"""How well predictions tell the classes apart: AUROC, accuracy, sensitivity, specificity."""
 
 from __future__ import annotations
 
@@ -46,6 +46,19 @@ def accuracy(y: npt.ArrayLike, p: npt.ArrayLike, *, threshold: float = 0.5) -> M
     return measure_plain(Accuracy(threshold=threshold), y, p)
 
 
+def balanced_accuracy(y: npt.ArrayLike, p: npt.ArrayLike, *, threshold: float = 0.5) -> Measurement:
+    """Measure the mean of sensitivity and specificity, within [0, 1].
+
+    A prediction equal to the threshold counts as negative. Undefined
+    (`measures.one_class`) when a class is absent.
+
+    Sources
+    -------
+    Brodersen et al., ICPR 2010, "The balanced accuracy and its posterior distribution".
+    """
+    return measure_plain(BalancedAccuracy(threshold=threshold), y, p)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Auroc:
     """Area under the ROC curve as a weighted metric."""
@@ -90,3 +103,59 @@ class Accuracy:
         """Compare once; each resample is a weighted mean."""
         right = ((p > self.threshold) == (y > 0)).astype(np.float64)
         return lambda weights: (weights @ right) / weights.sum(axis=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sensitivity:
+    """Share of positives called positive, as a weighted metric."""
+
+    threshold: float = 0.5
+
+    def reason(self, y: Vector, p: Vector) -> str | None:  # noqa: ARG002 (the protocol's form)
+        """Positives are needed."""
+        return None if y.any() else ONE_CLASS
+
+    def prepare(self, y: Vector, p: Vector) -> BlockOf:
+        """Compare once; each resample is a weighted mean over positives."""
+        return _share((p > self.threshold).astype(np.float64), among=y)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Specificity:
+    """Share of negatives called negative, as a weighted metric."""
+
+    threshold: float = 0.5
+
+    def reason(self, y: Vector, p: Vector) -> str | None:  # noqa: ARG002 (the protocol's form)
+        """Negatives are needed."""
+        return ONE_CLASS if y.all() else None
+
+    def prepare(self, y: Vector, p: Vector) -> BlockOf:
+        """Compare once; each resample is a weighted mean over negatives."""
+        return _share((p <= self.threshold).astype(np.float64), among=1 - y)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalancedAccuracy:
+    """Mean of sensitivity and specificity as a weighted metric."""
+
+    threshold: float = 0.5
+
+    def reason(self, y: Vector, p: Vector) -> str | None:  # noqa: ARG002 (the protocol's form)
+        """Both classes are needed."""
+        return None if 0 < y.sum() < y.size else ONE_CLASS
+
+    def prepare(self, y: Vector, p: Vector) -> BlockOf:
+        """Prepare both halves; a resample without a class has no figure."""
+        positives = Sensitivity(threshold=self.threshold).prepare(y, p)
+        negatives = Specificity(threshold=self.threshold).prepare(y, p)
+        return lambda weights: (positives(weights) + negatives(weights)) / 2
+
+
+def _share(right: Vector, *, among: Vector) -> BlockOf:
+    def block(weights: Matrix) -> Vector:
+        with np.errstate(invalid="ignore"):  # a resample without such cases: 0 / 0
+            found: Vector = (weights @ (right * among)) / (weights @ among)
+        return found
+
+    return block

@@ -1,23 +1,29 @@
-"""Intervals by resampling patients: how far a figure could have been otherwise."""
+"""Figures of binary predictions by name, each with an interval over patients."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
-import numpy as np
 import numpy.typing as npt
 
 from consilium.kernel.errors import InputError
 from consilium.measures.calibration import (
     Brier,
+    CalibrationError,
     CalibrationIntercept,
     CalibrationSlope,
     LogLoss,
 )
-from consilium.measures.discrimination import Accuracy, Auroc
-from consilium.measures.records import TOO_FEW_PATIENTS, TOO_FEW_RESAMPLES, Measurement
-from consilium.measures.weighted import Matrix, Metric, Vector, check_cases, measure_plain
+from consilium.measures.discrimination import (
+    Accuracy,
+    Auroc,
+    BalancedAccuracy,
+    Sensitivity,
+    Specificity,
+)
+from consilium.measures.records import Measurement
+from consilium.measures.resampling import RESAMPLES, measure_figures, number_patients
+from consilium.measures.weighted import Figure, Metric, check_cases, prepare_figure
 
 METRICS: Mapping[str, Metric] = {
     "auroc": Auroc(),
@@ -27,13 +33,15 @@ METRICS: Mapping[str, Metric] = {
     "calibration_slope": CalibrationSlope(),
     "calibration_intercept": CalibrationIntercept(),
 }
-"""The figures that can be asked for by name."""
+"""The figures that are taken when none is named."""
 
-RESAMPLES = 1000
-LEAST_VALID = 0.5
-"""An interval needs this share of resamples in which the figure is defined."""
-
-_BLOCK = 4_000_000  # weights held at once: 32 MB
+ON_REQUEST: Mapping[str, Metric] = {
+    "balanced_accuracy": BalancedAccuracy(),
+    "sensitivity": Sensitivity(),
+    "specificity": Specificity(),
+    "calibration_error": CalibrationError(),
+}
+"""Further figures that can be asked for by name."""
 
 
 def measure(
@@ -48,10 +56,6 @@ def measure(
 ) -> dict[str, Measurement]:
     """Measure figures by name, each with a percentile interval over patients.
 
-    Patients are drawn with replacement, each with all its cases, and every
-    figure is taken on the same draws. The same arguments give the same
-    figures to the last bit on the same machine.
-
     Parameters
     ----------
     y : array of shape (n,)
@@ -63,7 +67,7 @@ def measure(
     seed : int
         Not negative.
     metrics : sequence of str, optional
-        Names out of `METRICS`.
+        Names out of `METRICS` and `ON_REQUEST`.
     resamples : int, optional
         Draws, at least 1.
     level : float, optional
@@ -79,69 +83,28 @@ def measure(
     ------
     InputError
         `measures.bad_cases`, `measures.unknown_metric`.
+    """
+    figures = prepare_binary(y, p, metrics=metrics)
+    number_patients(group, check_cases(y, p)[0].size)
+    return measure_figures(figures, group=group, seed=seed, resamples=resamples, level=level)
 
-    Sources
-    -------
-    Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13;
-    resampling whole patients: Davison and Hinkley, 1997, section 3.8.
+
+def prepare_binary(
+    y: npt.ArrayLike, p: npt.ArrayLike, *, metrics: Sequence[str] = tuple(METRICS)
+) -> dict[str, Figure]:
+    """Make figures of binary predictions ready by name.
+
+    Raises
+    ------
+    InputError
+        `measures.bad_cases`, `measures.unknown_metric`.
     """
     labels, chances = check_cases(y, p)
-    patients = np.unique(np.asarray(group), return_inverse=True)[1].reshape(-1)
-    if patients.shape != labels.shape:
-        raise InputError("measures.bad_cases", labels=labels.size, predictions=patients.size)
-    found = {name: measure_plain(_get_metric(name), labels, chances) for name in metrics}
-    asked = [name for name, one in found.items() if one.value is not None]
-    if not asked:
-        return found
-    if patients.max() < 1:
-        return found | {name: replace(found[name], reason=TOO_FEW_PATIENTS) for name in asked}
-    draws = _resample(asked, labels, chances, patients=patients, seed=seed, resamples=resamples)
-    return found | {name: _with_interval(found[name], draws[name], level) for name in asked}
-
-
-def _resample(
-    names: Sequence[str],
-    y: Vector,
-    p: Vector,
-    *,
-    patients: npt.NDArray[np.intp],
-    seed: int,
-    resamples: int,
-) -> dict[str, Vector]:
-    """Take each figure on each draw of patients; a block of draws at a time."""
-    blocks = {name: METRICS[name].prepare(y, p) for name in names}
-    found = {name: np.empty(resamples) for name in names}
-    generator = np.random.default_rng(seed)
-    step = max(1, _BLOCK // y.size)
-    for start in range(0, resamples, step):
-        count = min(step, resamples - start)
-        weights = _draw(generator, patients, count)
-        for name, block in blocks.items():
-            found[name][start : start + count] = block(weights)
-    return found
-
-
-def _draw(generator: np.random.Generator, patients: npt.NDArray[np.intp], count: int) -> Matrix:
-    """Draw patients with replacement; a case weighs as often as its patient was drawn."""
-    n_patients = int(patients.max()) + 1
-    drawn = generator.integers(0, n_patients, size=(count, n_patients))
-    drawn += np.arange(count)[:, None] * n_patients
-    times = np.bincount(drawn.reshape(-1), minlength=count * n_patients)
-    weights: Matrix = times.reshape(count, n_patients)[:, patients].astype(np.float64)
-    return weights
-
-
-def _with_interval(plain: Measurement, draws: Vector, level: float) -> Measurement:
-    valid = draws[np.isfinite(draws)]
-    skipped = draws.size - valid.size
-    if valid.size < max(1, LEAST_VALID * draws.size):
-        return replace(plain, reason=TOO_FEW_RESAMPLES, skipped=skipped)
-    tail = (1 - level) / 2
-    low, high = np.quantile(valid, (tail, 1 - tail))
-    return replace(plain, low=float(low), high=float(high), skipped=skipped)
+    return {name: prepare_figure(_get_metric(name), labels, chances) for name in metrics}
 
 
 def _get_metric(name: str) -> Metric:
-    if name not in METRICS:
-        raise InputError("measures.unknown_metric", metric=name, known=", ".join(METRICS))
-    return METRICS[name]
+    known = {**METRICS, **ON_REQUEST}
+    if name not in known:
+        raise InputError("measures.unknown_metric", metric=name, known=", ".join(known))
+    return known[name]

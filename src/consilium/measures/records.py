@@ -12,6 +12,18 @@ NO_SPREAD = "measures.no_spread"
 NOT_CONVERGED = "measures.not_converged"
 TOO_FEW_PATIENTS = "measures.too_few_patients"
 TOO_FEW_RESAMPLES = "measures.too_few_resamples"
+CLASS_ABSENT = "measures.class_absent"
+NO_DIFFERENCE = "measures.no_difference"
+NO_VARIANCE = "measures.no_variance"
+TOO_FEW_OF_A_CLASS = "measures.too_few_of_a_class"
+REPEATED_PATIENTS = "measures.repeated_patients"
+NOTHING_MARKED = "measures.nothing_marked"
+NO_EVENTS = "measures.no_events"
+NO_PAIRS = "measures.no_pairs"
+ONE_GROUP = "measures.one_group"
+BEYOND_FOLLOW_UP = "measures.beyond_follow_up"
+TOO_FEW = "measures.too_few"
+HIDDEN_WITH_OTHERS = "measures.hidden_with_others"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,11 @@ title cannot turn into markup.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from consilium.kernel.errors import texts
+from consilium.models.markdown import escape as _safe
+from consilium.models.markdown import table as _table
 from consilium.models.marks import Mark
 from consilium.models.passports import Passport, SiteRecord, figure
 
@@ -28,8 +28,6 @@ METRICS = {
     "calibration_slope": "calibration slope 校准斜率",
 }
 WORST = {"auroc": min, "accuracy": min, "brier": max}
-
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|!])")
 
 
 def write_card(passport: Passport, *, marks: Sequence[Mark] = ()) -> str:
@@ -212,14 +210,5 @@ def _proof(passport: Passport) -> Iterable[str]:
     )
 
 
-def _table(head: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
-    rule = ["---"] * len(head)
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in (head, rule, *lines))
-
-
 def _number(value: int | None) -> str:
     return "–" if value is None else str(value)
-
-
-def _safe(text: str) -> str:
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))

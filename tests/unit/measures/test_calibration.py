@@ -10,9 +10,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
 from sklearn.metrics import log_loss as sklearn_log_loss
 
+from consilium.kernel.errors import InputError
 from consilium.measures import (
     brier,
     calibration_bins,
+    calibration_error,
     calibration_intercept,
     calibration_slope,
     log_loss,
@@ -127,3 +129,29 @@ def test_equal_predictions_stay_in_one_bin() -> None:
 def test_too_few_cases_have_no_bin() -> None:
     assert calibration_bins([0, 1], [0.5, 0.5], minimum=3) == ()
     assert calibration_bins([], []) == ()
+
+
+def test_the_calibration_error_is_that_of_a_sum_by_hand() -> None:
+    # Bins [0, .5) and [.5, 1]: means .2 against 1/3, and .8 against 1/2.
+    y, p = [0, 0, 1, 0, 1], [0.1, 0.2, 0.3, 0.6, 1.0]
+    expected = 3 / 5 * abs(0.2 - 1 / 3) + 2 / 5 * abs(0.8 - 0.5)
+    assert calibration_error(y, p, bins=2).value == pytest.approx(expected)
+    assert calibration_error(y, p, bins=1).value == pytest.approx(abs(0.44 - 0.4))
+
+
+@pytest.mark.parametrize("bins", [1, 3, 10, 15])
+def test_the_calibration_error_is_its_definition_bin_by_bin(bins: int) -> None:
+    generator = np.random.default_rng(bins)
+    y, p = generator.integers(0, 2, 200), generator.random(200)
+    total = 0.0
+    for one in range(bins):
+        inside = (p >= one / bins) & (p < (one + 1) / bins)
+        if inside.any():
+            total += inside.mean() * abs(p[inside].mean() - y[inside].mean())
+    assert calibration_error(y, p, bins=bins).value == pytest.approx(total)
+
+
+def test_a_calibration_error_needs_a_bin() -> None:
+    with pytest.raises(InputError, match="at least one bin"):
+        calibration_error([0, 1], [0.1, 0.9], bins=0)
+    assert calibration_error([], []).reason == "measures.too_few_cases"

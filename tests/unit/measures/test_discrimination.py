@@ -7,10 +7,10 @@ import sys
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, roc_auc_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, recall_score, roc_auc_score
 
 from consilium.kernel.errors import InputError
-from consilium.measures import accuracy, auroc
+from consilium.measures import accuracy, auroc, balanced_accuracy, measure
 from consilium.measures.records import Measurement
 
 
@@ -70,3 +70,26 @@ def test_the_measures_need_numpy_alone() -> None:
     )
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_balanced_accuracy_sensitivity_and_specificity_are_those_of_scikit_learn() -> None:
+    generator = np.random.default_rng(0)
+    y, p = generator.integers(0, 2, 90), generator.integers(0, 11, 90) / 10
+    said = p > 0.5
+    names = ["balanced_accuracy", "sensitivity", "specificity"]
+    found = measure(y, p, group=np.arange(90), seed=0, metrics=names, resamples=50)
+    assert found["balanced_accuracy"].value == pytest.approx(balanced_accuracy_score(y, said))
+    assert found["sensitivity"].value == pytest.approx(recall_score(y, said))
+    assert found["specificity"].value == pytest.approx(recall_score(y, said, pos_label=0))
+    assert balanced_accuracy(y, p).value == found["balanced_accuracy"].value
+    assert balanced_accuracy(y, p, threshold=0.2).value == pytest.approx(
+        balanced_accuracy_score(y, p > 0.2)
+    )
+
+
+def test_what_asks_for_an_absent_class_is_undefined() -> None:
+    names = ["balanced_accuracy", "sensitivity", "specificity"]
+    found = measure([0, 0], [0.2, 0.7], group=[0, 1], seed=0, metrics=names)
+    assert [found[name].reason for name in names[:2]] == ["measures.one_class"] * 2
+    assert found["specificity"].value == 0.5
+    assert measure([1], [0.2], group=[0], seed=0, metrics=names)["specificity"].value is None
