@@ -15,13 +15,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from consilium.federation.attempts import attempt_folder, list_attempts, study_folder
 from consilium.federation.chain import list_rounds
 from consilium.federation.departures import Departures
 from consilium.federation.folder import SegmentFolder
+from consilium.federation.patience import Patience
 from consilium.federation.ports import Engine, EngineStatus
 from consilium.federation.resumption import count_heard, last_present, starting_point
 from consilium.federation.states import LIVE, StudyState
@@ -50,45 +51,6 @@ _LOOK_AT_DEPARTURES_S = 0.5
 
 REFUSED = "study.sites_refused"
 """How an attempt ends that too many hospitals refused; trying again would not change their mind."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long the hub waits, in seconds, and how often it tries."""
-
-    all_sites_s: float = 20.0
-    """For every hospital that should take part to be connected before a segment."""
-    quorum_s: float = 600.0
-    """For a quorum of them to be connected before any segment."""
-    start_s: float = 90.0
-    """For a job's first event."""
-    margin_s: float = 30.0
-    """Beyond a round's deadline, before a silent job is given up."""
-    ended_s: float = 2.0
-    """After the engine says that a job has ended or is unknown, for its last files."""
-    tries: int = 5
-    """Attempts in a row that accept no further round."""
-    rest_s: float = 0.5
-    """After an attempt that failed; doubled after each fruitless one, ten seconds at most."""
-    welcomes: int = 3
-    """Times in a row that a segment ends early for a hospital that then takes no part."""
-    look_s: float = 0.05
-    """Between two looks into an attempt's folder."""
-
-
-def study_folder(root: Path, plan: Study) -> Path:
-    """Name a study's folder by its plan's digest: safe in paths, the same after a restart."""
-    return root / plan.digest.removeprefix("sha256:")[:16]
-
-
-def attempt_folder(folder: Path, attempt: int) -> Path:
-    """Name the folder of one attempt in its study's."""
-    return folder / f"attempt-{attempt:05d}"
-
-
-def list_attempts(folder: Path) -> list[SegmentFolder]:
-    """Return the folders of a study's attempts, oldest first."""
-    return [SegmentFolder(path) for path in sorted(folder.glob("attempt-*"))]
 
 
 class Coordinator:

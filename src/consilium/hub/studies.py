@@ -13,7 +13,8 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from consilium.dataspace.ports import Directory
-from consilium.federation.coordination import Coordinator, study_folder
+from consilium.federation.attempts import study_folder
+from consilium.federation.coordination import Coordinator
 from consilium.federation.departures import note_departure
 from consilium.federation.states import LIVE, StudyState
 from consilium.federation.store import get_study, list_events, list_segments, list_studies

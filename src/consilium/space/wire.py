@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ ANSWER_TIMEOUT_S = 60.0
 """A catalogue or an agreement asks other hospitals first, so answers may take a while."""
 POLL_S = 0.1
 
+Record = dict[str, Any]
 Speaker = tuple[str, str]
 """A person's name and password."""
 Progress = Callable[[Mapping[str, Any]], None]
@@ -166,3 +167,15 @@ def socket_of(home: Path) -> Path:
 
 def _auth_of(speaker: Speaker | None) -> httpx.BasicAuth | None:
     return None if speaker is None else httpx.BasicAuth(*speaker)
+
+
+def items_of(answer: Any, key: str) -> list[Record]:
+    """Take a list that stands alone or under its name."""
+    found: Sequence[Record] = answer.get(key, ()) if isinstance(answer, dict) else answer
+    return [dict(item) for item in found]
+
+
+def name_of(answer: Any) -> str:
+    """Take the identifier of a task or study from an answer."""
+    record = dict(answer)
+    return str(record.get("id") or record.get("task") or record.get("study"))

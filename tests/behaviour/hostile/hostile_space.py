@@ -42,8 +42,8 @@ from consilium.dataspace.wire.builders import BASE
 from consilium.dataspace.wire.replays import ReplayGuard
 from consilium.dataspace.wire.tokens import make_token
 from consilium.dataspace.wire.transports import ANSWER_HEADER, HttpTransport, LocalTransport
+from consilium.federation.attempts import list_attempts, study_folder
 from consilium.federation.chain import list_rounds
-from consilium.federation.coordination import list_attempts, study_folder
 from consilium.federation.ports import Task
 from consilium.federation.proposal import Wish
 from consilium.federation.recruitment import agree, find_listing

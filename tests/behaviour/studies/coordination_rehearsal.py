@@ -12,9 +12,11 @@ from dataspace_rehearsal import empty_database
 from federation_rehearsal import make_rehearsal
 from studies_rehearsal import CLOCK, HASTE, LONGEST_S, await_state
 
-from consilium.federation.coordination import Coordinator, Patience, study_folder
+from consilium.federation.attempts import study_folder
+from consilium.federation.coordination import Coordinator
 from consilium.federation.folder import SegmentFolder
 from consilium.federation.local import LocalEngine
+from consilium.federation.patience import Patience
 from consilium.federation.ports import EngineStatus
 from consilium.federation.states import StudyState
 from consilium.federation.store import get_study, list_events, list_segments

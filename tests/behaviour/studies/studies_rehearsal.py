@@ -33,8 +33,9 @@ from consilium.dataspace.directory import HeldDirectory
 from consilium.dataspace.ports import WireReply, WireRequest
 from consilium.dataspace.records import Dataset, Role, Terms, Transfer
 from consilium.dataspace.store import find_transfer
-from consilium.federation.coordination import Coordinator, Patience
+from consilium.federation.coordination import Coordinator
 from consilium.federation.local import LocalEngine
+from consilium.federation.patience import Patience
 from consilium.federation.ports import Desk, Engine
 from consilium.federation.registry import Recipes
 from consilium.federation.states import LIVE, StudyState

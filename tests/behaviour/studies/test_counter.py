@@ -18,7 +18,7 @@ from studies_rehearsal import StudySpace
 
 from consilium.dataspace.directory import HeldDirectory
 from consilium.dataspace.wire.boundary import report_errors
-from consilium.federation.coordination import study_folder
+from consilium.federation.attempts import study_folder
 from consilium.federation.local import LocalEngine
 from consilium.federation.states import StudyState
 from consilium.gate.orders import peek_study, sign_study

@@ -24,9 +24,10 @@ from consilium.ledger.statements import peek_statement
 from consilium.node.hub_client import Caller
 from consilium.node.link import make_transport
 from consilium.node.membership import KEYS, KeyFolder, load_membership
-from consilium.space.client import Client, Record
+from consilium.space.client import Client
 from consilium.space.home import hub_home, node_home
 from consilium.space.processes import RunningSpace
+from consilium.space.wire import Record
 
 from .scene import wait_until
 

@@ -18,9 +18,10 @@ from consilium.gate.orders import Order, Study, peek_study
 from consilium.kernel.canonical import digest_of
 from consilium.kernel.clock import SystemClock, read_time, write_time
 from consilium.kernel.errors import texts
-from consilium.space.client import Client, Record
+from consilium.space.client import Client
 from consilium.space.processes import RunningSpace, running_space
 from consilium.space.spacefile import read_space
+from consilium.space.wire import Record
 
 from .hostile import Attacker, Files, attacking, with_another_class, with_code
 from .scene import wait_until, write_source
