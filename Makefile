@@ -20,7 +20,7 @@ test: plain slow scenario   ## all tests: plain, slow, then whole spaces with th
 plain: $(VENV)/.test   ## the plain tests (under two minutes)
 	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not scenario and not slow and not postgres" $(ARGS)
 
-slow: $(VENV)/.test   ## tests that wait for clocks and restarts
+slow: $(VENV)/.test   ## tests that wait for clocks, repeat much or need PostgreSQL
 	@$(BIN)/pytest -q -n 2 --dist load -m "(slow or postgres) and not scenario" $(ARGS)
 
 scenario: $(VENV)/.test   ## whole spaces: real processes, engine and certificates

@@ -27,6 +27,8 @@ from consilium.kernel.clock import HeldClock
 from consilium.kernel.errors import DeniedError
 from consilium.kernel.identifiers import ProcessId
 
+pytestmark = pytest.mark.slow
+
 
 def transfer_at(space: HostileSpace, plan: Study, role: Role) -> transfer.Transfer:
     hospital = space.south if role is Role.PROVIDER else space.north

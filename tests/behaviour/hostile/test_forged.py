@@ -22,6 +22,8 @@ from consilium.kernel.clock import write_time
 from consilium.kernel.errors import ConsiliumError, DeniedError, IntegrityError, PeerError
 from consilium.ledger.keys import SigningKey
 
+pytestmark = pytest.mark.slow
+
 CATALOG = "/catalog/request"
 
 

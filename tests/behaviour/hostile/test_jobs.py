@@ -34,6 +34,8 @@ from consilium.gate.orders import Order, Study
 from consilium.kernel.canonical import canonical_bytes, digest_of, read_json
 from consilium.kernel.errors import DeniedError
 
+pytestmark = pytest.mark.slow
+
 CONFIG = "config/config_fed_client.json"
 
 

@@ -31,6 +31,8 @@ from consilium.ledger.statements import peek_statement
 from consilium.models.passports import verify_passport
 from consilium.models.weights import pack_arrays, unpack_arrays
 
+pytestmark = pytest.mark.slow
+
 
 @attack(
     "M1",

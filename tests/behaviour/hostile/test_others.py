@@ -43,6 +43,8 @@ from consilium.node.membership import (
 )
 from consilium.node.renewal import Renewal, write_certificates
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:

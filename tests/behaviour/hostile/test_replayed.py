@@ -31,6 +31,8 @@ from consilium.kernel.clock import HeldClock
 from consilium.kernel.errors import DeniedError
 from consilium.ledger.refusals import BURST
 
+pytestmark = pytest.mark.slow
+
 
 @attack(
     "R1",

@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+import pytest
 from attacks import ATTACKS, Attack
 
 from consilium.kernel.errors import texts
+
+pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[2] / "docs" / "trust.md"

@@ -16,6 +16,8 @@ from consilium.gate.orders import ArrayNeed, FieldNeed, Invitation, Study, sign_
 from consilium.kernel.errors import DeniedError
 from consilium.kernel.identifiers import AgreementId, DatasetId, StudyId, new_urn, participant_id
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def plan(space: HostileSpace) -> Study:

@@ -26,6 +26,8 @@ from consilium.ledger.notes import verify_checkpoint
 from consilium.models.passports import verify_passport
 from consilium.node.evidence import ExportWish
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_status_tells_who_this_is_and_whether_it_is_ready(node: NodeBench) -> None:
     assert node.get("/status") == {

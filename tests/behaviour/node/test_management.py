@@ -19,6 +19,8 @@ from consilium.dataspace.records import Role
 from consilium.kernel.errors import PeerError
 from consilium.space.client import Client, connect
 
+pytestmark = pytest.mark.slow
+
 SLOW = ScriptDecide({})
 
 

@@ -22,6 +22,8 @@ from statistics_rehearsal import (
     read_heart,
 )
 
+pytestmark = pytest.mark.slow
+
 THREE = ("cleveland", "hungarian", "va")
 """Those with more than fifty patients."""
 
