@@ -92,18 +92,21 @@ class Deaths:
         done = set(self.path.read_text().split())
         planned = (f"{kind}:{n}:{moment}" for kind, n in MESSAGES[name] for moment in MOMENTS)
         self.left = {death for death in planned if death not in done}
+        self._lock = threading.RLock()
 
     def die(self, death: str) -> None:
-        """Kill this process, if it is to die here."""
-        if death in self.left:
-            self._write(death)
-            os.kill(os.getpid(), signal.SIGKILL)
+        """Kill this process, if it is to die here; of several threads that come, one writes."""
+        with self._lock:
+            if death in self.left:
+                self._write(death)
+                os.kill(os.getpid(), signal.SIGKILL)
 
     def pass_by(self, death: str) -> None:
         """Note a moment that cannot come: the peer's next message was quicker than its answer."""
-        if death in self.left:
-            self._write(f"{death} {death}:passed")
-            self.left.discard(death)
+        with self._lock:
+            if death in self.left:
+                self._write(f"{death} {death}:passed")
+                self.left.discard(death)
 
     def _write(self, line: str) -> None:
         with self.path.open("a") as written:
