@@ -121,16 +121,8 @@ def ask(
         )
     # 3. Together.
     say("pooling", 0.95)
-    given = [one for one in answers if one.figures is not None]
     everyone = sorted([*answers, *unheard], key=lambda one: one.participant)
-    if not given:
-        reason = _first_reason(everyone)
-        raise DeniedError("federation.nobody_answered", sites=len(everyone), reason=reason)
-    pooled = _finish(draft, question, [one.figures or {} for one in given], beta)
-    with connector.database.write() as tx:
-        proof: dict[str, Json] = {one.participant: digest_of(one.signed.encode()) for one in given}
-        found: dict[str, Json] = {"asked": question.digest, "pooled": digest_json(pooled)}
-        tx.record("statistics.pooled", question.question, {**found, "answers": proof})
+    pooled = _pool(connector, draft, question, everyone, beta=beta)
     return {
         "question": question.question,
         "statistic": draft.statistic,
@@ -141,6 +133,27 @@ def ask(
         "pooled": pooled,
         "sites": [one.as_record() for one in everyone],
     }
+
+
+def _pool(
+    connector: Connector,
+    draft: Draft,
+    question: Question,
+    answers: Sequence[SiteAnswer],
+    *,
+    beta: tuple[float, ...],
+) -> dict[str, Any]:
+    """Pool what was answered, and keep as evidence which answers it rests on."""
+    given = [one for one in answers if one.figures is not None]
+    if not given:
+        reason = _first_reason(answers)
+        raise DeniedError("federation.nobody_answered", sites=len(answers), reason=reason)
+    pooled = _finish(draft, question, [one.figures or {} for one in given], beta)
+    with connector.database.write() as tx:
+        proof: dict[str, Json] = {one.participant: digest_of(one.signed.encode()) for one in given}
+        found: dict[str, Json] = {"asked": question.digest, "pooled": digest_json(pooled)}
+        tx.record("statistics.pooled", question.question, {**found, "answers": proof})
+    return pooled
 
 
 def _first_reason(answers: Sequence[SiteAnswer]) -> str:
