@@ -73,6 +73,15 @@ def read_span(keys: Section, key: str) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
+def plain(record: dict[str, Any]) -> dict[str, Any]:
+    """Turn tuples into lists and leave out what is not there."""
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in record.items()
+        if value is not None
+    }
+
+
 def _refuse(file: str, slip: Slip) -> InputError:
     if slip.fault == Fault.MISSING:
         return InputError("readers.schema_missing_key", file=file, key=slip.path)
