@@ -7,6 +7,7 @@ state, so no message can repeat one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -76,6 +77,7 @@ def staged_query(
     every = [(f"{place}", cells[schema.fields[place].source]) for place in places]
     if first:
         every.append(("id", cells[schema.patient] if schema.patient else "'-'"))
+    who = _patient(schema)
     columns = {
         place: _column(schema.fields[place], f"t{place}", number=f"n{place}", marks=marks)
         for place in places
@@ -90,7 +92,11 @@ def staged_query(
             *(f"CAST({one.state} AS UTINYINT) AS s{place}" for place, one in columns.items()),
             *(f"{one.value} AS v{place}" for place, one in columns.items()),
             f"hash({', '.join(f't{place}' for place, _ in every)}) AS whole",
-            *(["CASE WHEN tid IS NULL THEN NULL ELSE hash(tid) END AS patient"] if first else []),
+            *(
+                [f"CASE WHEN {who} IS NULL THEN NULL ELSE hash({who}) END AS patient"]
+                if first
+                else []
+            ),
         ],
         _kept(schema, places, first=first),
     ]
@@ -98,6 +104,14 @@ def staged_query(
     for step in steps[:-1]:
         query = f"(SELECT {', '.join(step)} FROM {query})"  # noqa: S608 (literals are quoted)
     return f"SELECT {', '.join(steps[-1])} FROM {query}"  # noqa: S608 (literals are quoted)
+
+
+def _patient(schema: Schema) -> str:
+    """Write what of the id's text is the patient; NULL where the pattern finds nothing."""
+    if not schema.patient_pattern:
+        return "tid"
+    pattern, group = quote_text(schema.patient_pattern), re.compile(schema.patient_pattern).groups
+    return f"nullif(regexp_extract(tid, {pattern}, {group}), '')"
 
 
 def fates_query(tables: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Members of numpy's array files, read in a stream: no objects, no memory maps, no surprise sizes."""
+"""Members of numpy's array files, read in a stream: no objects, no maps, no surprise sizes."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from consilium.kernel.canonical import Digest, Json, digest_json
 from consilium.kernel.errors import InputError, NotFoundError
 from consilium.kernel.tables import Section
 from consilium.readers.fields import read_field, write_field
-from consilium.readers.keys import bad, open_schema, read_distinct
+from consilium.readers.keys import bad, open_schema, read_distinct, read_pattern
 from consilium.readers.labels import RULED, read_label, write_label
 from consilium.readers.parts import read_source, read_split, write_part
 from consilium.readers.records import TENSORS, Feature, Field, Label, SourceLayout, Split, Target
@@ -47,6 +47,9 @@ class Schema:
         (`keep`), or `refuse` the file.
     patient : str
         Column with the patient id; empty when each row is a patient of its own.
+    patient_pattern : str
+        Regular expression of what in that column is the patient: its one group,
+        or all that it matches.
     split : Split
         Which patients are held out.
     order : tuple of str
@@ -62,6 +65,7 @@ class Schema:
     drop: tuple[str, ...] = ()
     missing: str = "drop"
     patient: str = ""
+    patient_pattern: str = ""
     split: Split = field(default_factory=Split)
     order: tuple[str, ...] = ()
     title: str = ""
@@ -100,6 +104,7 @@ class Schema:
             missing=keys.choice("missing", ("drop", "keep", "refuse"), default="drop"),
             drop=read_distinct(keys, "drop"),
             patient=keys.text("patient", default=""),
+            patient_pattern=read_pattern(keys, "patient_pattern"),
             order=read_distinct(keys, "order"),
             fields=tuple(read_field(one) for one in keys.sections("fields")),
             label=read_label(keys.section("label")),
@@ -113,7 +118,8 @@ class Schema:
 
     def as_record(self) -> dict[str, Any]:
         """Give the schema as plain JSON, in the shape of its TOML."""
-        return {
+        pattern = {"patient_pattern": self.patient_pattern} if self.patient_pattern else {}
+        return pattern | {
             "title": self.title,
             "source": write_part(self.source),
             "missing": self.missing,
@@ -225,6 +231,8 @@ def _check_names(schema: Schema, keys: Section) -> None:
     for key, words in (("name", names), ("source", sources)):
         if len(set(words)) != len(words):
             raise bad(keys, f"fields.{key}", "x != y")
+    if schema.patient_pattern and not schema.patient:
+        raise bad(keys, "patient_pattern", 'patient = "..."')
     if set(schema.drop) & {*sources, schema.patient}:
         raise bad(keys, "drop", "drop != fields, patient")
     for one in schema.fields:

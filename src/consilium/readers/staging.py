@@ -225,7 +225,7 @@ class Staging:
             self._duck.run(NUMBERING, step="counting", code=_BROKEN)
 
     def _numbers(self, within: str) -> dict[int, npt.NDArray[np.float64]]:
-        """Return some rows' numbers and categories by the field's place; NaN where there is none."""
+        """Return some rows' numbers and categories by the field's place; NaN where none is."""
         needed = {self._places[name] for name in self._schema.needed}
         found: dict[int, npt.NDArray[np.float64]] = {}
         for batch, places in enumerate(self._batches):
