@@ -43,10 +43,6 @@ MASK = "mask"
 class PictureSource(Protocol):
     """Where the pictures of a source are: an image folder, or an array file."""
 
-    def check(self, fields: tuple[Field, ...]) -> None:
-        """Refuse at the start what could not be read."""
-        ...
-
     def read(self, cell: str, field: Field, *, row: int) -> tuple[Pixels, bytes]:
         """Read one picture or signal; return its elements, and a SHA-256."""
         ...
@@ -81,7 +77,6 @@ class Album:
     """
 
     def __init__(self, schema: Schema, source: PictureSource, *, work: Path) -> None:
-        source.check(schema.pictures)
         self._source = source
         self._fields = schema.pictures
         self._mask = schema.label.field if schema.label.kind == "mask" else ""

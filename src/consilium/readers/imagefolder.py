@@ -68,12 +68,15 @@ class ImageFolder:
             `readers.path_leaves`, naming the row: a path that leads out of the
             folder is an attack or a mistake, never a gap.
         """
-        with self._opened(cell, row=row) as file:
-            digest = hashlib.file_digest(file, "sha256").digest()
-            file.seek(0)
-            if field.kind == "signal":
-                return _load_signal(file), digest
-            return decode(file, field), digest
+        try:
+            with self._opened(cell, row=row) as file:
+                digest = hashlib.file_digest(file, "sha256").digest()
+                file.seek(0)
+                if field.kind == "signal":
+                    return _load_signal(file), digest
+                return decode(file, field), digest
+        except OSError:
+            raise UnfitError("unreadable") from None
 
     @contextmanager
     def _opened(self, cell: str, *, row: int) -> Iterator[BufferedReader]:
@@ -82,11 +85,11 @@ class ImageFolder:
             handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             raise UnfitError("no_file") from None
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise UnfitError("no_file")
         with os.fdopen(handle, "rb") as file:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                raise UnfitError("no_file")
-            if status.st_size > MOST_BYTES:
+            if os.fstat(handle).st_size > MOST_BYTES:
                 raise UnfitError("too_large")
             yield file
 

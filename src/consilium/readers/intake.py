@@ -159,7 +159,11 @@ def _open_album(
     """Open the pictures of a source, if its schema has any."""
     if not schema.pictures:
         return None
-    return Album(schema, arrays or ImageFolder(source, schema.source.images), work=work)
+    if arrays:
+        return Album(schema, arrays, work=work)
+    folder = ImageFolder(source, schema.source.images)
+    folder.check(schema.pictures)
+    return Album(schema, folder, work=work)
 
 
 def _stage(table: _Table, schema: Schema, *, staging: Staging, work: Path) -> tuple[Columns, int]:
@@ -171,6 +175,7 @@ def _stage(table: _Table, schema: Schema, *, staging: Staging, work: Path) -> tu
     wanted = sorted({one.source for one in schema.fields} | ({schema.patient} - {""}))
     if table.arrays:
         columns = compare_columns(table.arrays.columns(wanted), schema)
+        table.arrays.check(schema.pictures)
         names = table.arrays.write_table(work / "source.csv", wanted)
         return columns, staging.load_csv(work / "source.csv", names, layout=SourceLayout())
     path = work / f"source.{scan.kind}"

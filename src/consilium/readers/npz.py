@@ -12,7 +12,7 @@ import hashlib
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,8 @@ class ArrayFile:
 
     def close(self) -> None:
         """Close the archive."""
+        for one in self._pictures.values():
+            one.close()
         self._stack.close()
 
     def columns(self, wanted: list[str]) -> list[str]:
@@ -122,7 +124,7 @@ class ArrayFile:
                 found.append(head)
         return found
 
-    def stream(self, source: str) -> Iterator[Pixels]:
+    def stream(self, source: str) -> Generator[Pixels, None, None]:
         """Give out all rows of a source's members, one at a time."""
         for name in self._names(source):
             with self._opened(name) as (file, head):
@@ -211,6 +213,10 @@ class PictureMember:
                 return self._take(found), hashlib.sha256(found.tobytes()).digest()
         raise StateError("readers.intake_failed", kind=f"row {row}")
 
+    def close(self) -> None:
+        """Let go of the member."""
+        self._rows.close()
+
     def _take(self, found: Pixels) -> Pixels:
         if self._field.kind == "signal":
             return found.astype(np.float64)
@@ -234,8 +240,10 @@ class _Opened:
             file = self._stack.enter_context(self._archive.open(f"{self._name}.npy"))
             head = read_head(file)
         except (OSError, KeyError, *_BROKEN) as error:
+            self._stack.close()
             raise self._owner.broken() from error
         if head is None:
+            self._stack.close()
             raise InputError("readers.bad_member", member=self._name[:80])
         return file, head
 
