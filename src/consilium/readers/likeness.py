@@ -18,8 +18,8 @@ from consilium.readers.split import HELD_OUT, TRAIN
 NEAR = 12
 """Bits of 256 in which near copies differ at most."""
 
-_AT_ONCE = 1 << 22
-"""Pairs compared at once: 4 MB for each of a few arrays."""
+_AT_ONCE = 1 << 20
+"""Pairs compared at once: 8 MB."""
 
 Digests = npt.NDArray[np.void]
 Hashes = npt.NDArray[np.uint64]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,19 @@ def test_a_head_that_promises_more_than_there_is_is_told(clinic: Any) -> None:
     with pytest.raises(InputError) as caught:
         clinic.take_in(path, SCHEMA.replace('source = "images"', 'source = "big"'))
     assert caught.value.code == "readers.bad_npz"
+
+
+def test_many_pictures_pass_through_little_memory(clinic: Any) -> None:
+    images = np.random.default_rng(4).integers(0, 256, (900, 192, 192), dtype=np.uint8)
+    found = {"images": images, "labels": np.arange(900) % 3}
+    path = save(clinic, found, packed=False)
+    schema = SCHEMA.replace("[8, 8, 1]", "[192, 192, 1]").replace('drop = ["names"]', "")
+    tracemalloc.start()
+    result = clinic.take_in(path, schema)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert result.arrays.stat().st_size > images.nbytes > 31 << 20
+    assert peak < images.nbytes / 2
 
 
 def test_another_archive_is_still_no_table(clinic: Any) -> None:
