@@ -20,7 +20,7 @@ app = typer.Typer()
 
 @app.command()
 def add(
-    path: Annotated[Path, typer.Argument(help="CSV or Parquet file; it stays where it is.")],
+    path: Annotated[Path, typer.Argument(help="CSV, Parquet or NPZ file; it stays where it is.")],
     schema: Annotated[str, typer.Option(help="Schema file (.toml) or a built-in name.")],
     name: Annotated[str, typer.Option(help="Short name of the dataset.")],
     offer: Annotated[Path, typer.Option(help="TOML file: governance, terms, perhaps budget.")],

@@ -38,6 +38,10 @@ def show_dataset(record: Mapping[str, Any]) -> None:
     ]
     columns = ("column", "kind", "missing #", "unreadable #", "out of range #", "unknown #")
     show_rows("Quality", columns, rows)
+    pictures = [(name, *_picture(one)) for name, one in quality.get("images", {}).items()]
+    if pictures:
+        columns = ("field", "kind", "read #", "left out #", "copies #", "held-out copies #")
+        show_rows("Images and signals", columns, pictures)
     language = language_of(os.environ)
     for warning in quality["warnings"]:
         typer.echo(f"! {warning[language]} [{warning['code']}]")
@@ -64,13 +68,27 @@ def _facts(record: Mapping[str, Any], quality: Mapping[str, Any]) -> dict[str, A
         "source": f"{quality['source']['kind']}, {quality['source']['encoding']}",
         "rows": f"{rows['complete']} of {rows['read']}" + (f" ({lost})" if lost else ""),
         "patients": quality["patients"],
-        "to train on": _side(classes["train"], classes["positive"]),
-        "held out": _side(classes["held_out"], classes["positive"]),
+        "to train on": _side(classes["train"], classes),
+        "held out": _side(classes["held_out"], classes),
         "public": record["public"],
         "ethics": f"{record['governance']['ethics_approval']}",
         "fingerprint": record["fingerprint"],
     }
 
 
-def _side(counts: Mapping[str, int], positive: str) -> str:
-    return f"{sum(counts.values())}, of them {counts['positive']} {positive}"
+def _side(counts: Mapping[str, int], classes: Mapping[str, Any]) -> str:
+    """Say how many rows a side has, and how many of each class where there are classes."""
+    kind, total = classes.get("kind", "binary"), sum(counts.values())
+    if kind in ("binary", "survival"):
+        named = "positive" if kind == "binary" else "event"
+        return f"{total}, of them {counts[named]} {classes['positive']}"
+    if kind == "classes":
+        return f"{total}: " + ", ".join(f"{name} {n}" for name, n in counts.items())
+    return str(total)
+
+
+def _picture(one: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return what is said of a field of pictures: how many, how alike."""
+    alike = [one.get(key, {}) for key in ("copies", "near_copies")]
+    most = [max(each.get(side, 0) for each in alike) or "" for side in ("all", "held_out")]
+    return one["kind"], one["read"], sum(one["unfit"].values()) or "", *most

@@ -35,6 +35,7 @@ from consilium.kernel.errors import (
     PeerError,
 )
 from consilium.kernel.identifiers import DatasetId, OfferId, ParticipantId
+from consilium.readers.records import TABLE, Feature, Target
 from consilium.readers.schema import Schema
 
 LOG = logging.getLogger(__name__)
@@ -43,14 +44,24 @@ CATALOG_PATH = f"{builders.BASE}/catalog/request"
 NEXT, PREVIOUS = "consilium:next", "consilium:previous"
 _CURSOR = re.compile(r"[A-Za-z0-9_-]{1,2000}")
 _MOST_PAGES = 10_000
+_TYPES = {
+    "number": "sc:Float",
+    "category": "sc:Text",
+    "image": "sc:ImageObject",
+    "signal": "sc:Float",
+}
+_CLASSES = "consilium:recordsByClass"
+_CLASS_STEP = 10
 _RECORDS = {"n_train": "consilium:trainingRecords", "n_test": "consilium:heldOutRecords"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldShown:
-    """A column of a dataset, as far as it is shown; `kind` is `number` or `category`.
+    """A field of a dataset, as far as it is shown.
 
-    `range` holds the least and greatest plausible number, or nothing.
+    `kind` is `number`, `category`, `image` or `signal`; `range` holds the least
+    and greatest plausible number, or nothing; `shape` is an image's height,
+    width and channels, or a signal's length and channels.
     """
 
     name: str
@@ -59,14 +70,17 @@ class FieldShown:
     categories: tuple[str, ...]
     code: str
     range: tuple[float, ...] = ()
+    modality: str = TABLE
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """A dataset as a peer's catalogue shows it to us.
 
-    `columns` and `label` are what a study needs to know of its schema. A count
-    is None where it is too small to be shown.
+    `columns`, `label` and `target` (`kind`, `classes`, `unit`) are what a study
+    needs to know of its schema. A count is None where it is too small to be
+    shown; `classes` counts rows by class in tens, or is empty.
     """
 
     participant: ParticipantId
@@ -83,6 +97,8 @@ class Listing:
     offer: OfferId
     policy: dict[str, Any] = field(repr=False)
     terms: Terms
+    target: dict[str, Any] = field(default_factory=Target().as_record)
+    classes: dict[str, int] = field(default_factory=dict)
 
     def as_record(self) -> dict[str, Any]:
         """Give the listing as JSON."""
@@ -312,8 +328,10 @@ def _entry(dataset: Dataset, connector: Connector, smallest: int) -> dict[str, A
         "consilium:governance": governance,
         "consilium:fingerprint": dataset.fingerprint,
         **_counts(dataset, smallest),
+        **_class_counts(dataset, smallest),
         "cr:recordSet": [{"@type": "cr:RecordSet", "cr:field": _columns(schema)}],
         "consilium:label": dataset.schema["label"],
+        "consilium:target": schema.target.as_record(),
         "hasPolicy": [policy_of(dataset.terms, offer=dataset.offer)],
         "distribution": [
             {"@type": "Distribution", "format": builders.FORMAT, "accessService": service}
@@ -327,26 +345,38 @@ def _columns(schema: Schema) -> list[dict[str, Any]]:
         {
             "@type": "cr:Field",
             "cr:name": one.name,
-            "cr:dataType": "sc:Float" if one.kind == "number" else "sc:Text",
+            "cr:dataType": _TYPES[one.kind],
             "consilium:unit": one.unit,
             "consilium:categories": list(one.categories),
             "consilium:code": known[one.name].code,
             "consilium:range": list(known[one.name].range or ()),
+            "consilium:modality": one.modality,
+            **_array(one),
         }
         for one in schema.features
     ]
 
 
 def _read_column(column: dict[str, Any]) -> FieldShown:
-    is_number = column["cr:dataType"] == "sc:Float"
+    shape = tuple(int(one) for one in str(column.get("cr:arrayShape", "")).split(",") if one)
+    kinds = {"sc:Float": "signal" if shape else "number", "sc:ImageObject": "image"}
     return FieldShown(
         name=str(column["cr:name"]),
-        kind="number" if is_number else "category",
+        kind=kinds.get(column["cr:dataType"], "category"),
         unit=str(column.get("consilium:unit", "")),
         categories=tuple(str(one) for one in column.get("consilium:categories", [])),
         code=str(column.get("consilium:code", "")),
         range=tuple(float(one) for one in column.get("consilium:range", [])),
+        modality=str(column.get("consilium:modality", TABLE)),
+        shape=shape,
     )
+
+
+def _array(feature: Feature) -> dict[str, Any]:
+    """Say, as Croissant does, what shape an image or signal has."""
+    if not feature.shape:
+        return {}
+    return {"cr:isArray": True, "cr:arrayShape": ",".join(str(one) for one in feature.shape)}
 
 
 def _counts(dataset: Dataset, smallest: int) -> dict[str, Any]:
@@ -356,6 +386,21 @@ def _counts(dataset: Dataset, smallest: int) -> dict[str, Any]:
         return {}
     total = {"healthdcatap:numberOfRecords": sum(counts.values())}
     return total | {_RECORDS[name]: count for name, count in counts.items()}
+
+
+def _class_counts(dataset: Dataset, smallest: int) -> dict[str, Any]:
+    """Show how many rows each class has, in tens: all classes, or none if one is small.
+
+    Tens, because exact counts would let an answer of statistics be subtracted
+    from them. Public data are counted exactly.
+    """
+    sides = dataset.quality.get("classes", {})
+    train, held_out = sides.get("train", {}), sides.get("held_out", {})
+    both = {name: count + held_out.get(name, 0) for name, count in train.items()}
+    if len(both) < 2 or (not dataset.public and min(both.values()) < smallest):
+        return {}
+    step = 1 if dataset.public else _CLASS_STEP
+    return {_CLASSES: {name: count // step * step for name, count in both.items()}}
 
 
 def _expect(
@@ -393,9 +438,21 @@ def _read_entry(provider: ParticipantId, entry: dict[str, Any]) -> Listing:
             offer=OfferId(policy["@id"]),
             policy=policy,
             terms=terms_of(policy),
+            target=_read_target(entry.get("consilium:target", {})),
+            classes={str(name): int(n) for name, n in entry.get(_CLASSES, {}).items()},
             **{name: count if isinstance(count, int) else None for name, count in records.items()},
         )
     except (ConsiliumError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise PeerError(
             "dataspace.bad_answer", peer=provider, retryable=False, detail=str(error)
         ) from error
+
+
+def _read_target(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what an entry says is learned; an entry of an older house has no word of it."""
+    target = Target(
+        kind=str(shown.get("kind", Target().kind)),
+        classes=tuple(str(one) for one in shown.get("classes", ())),
+        unit=str(shown.get("unit", "")),
+    )
+    return target.as_record()

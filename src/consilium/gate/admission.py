@@ -196,7 +196,7 @@ def check_order(connection: sa.Connection, asked: Asked, standing: Standing) -> 
     # 4. Sequence.
     check_newest(connection, asked, or_equal=True)
     # 5. Columns.
-    check_fit(study, standing.dataset.schema)
+    check_fit(study, standing.dataset.schema, lacks=asked.place.lacks)
 
 
 def check_newest(connection: sa.Connection, asked: Asked, *, or_equal: bool = False) -> None:

@@ -17,6 +17,8 @@ import numpy.typing as npt
 from consilium.gate.orders import FieldNeed
 from consilium.gate.questions import AT_LEAST, LABEL_CATEGORIES, Condition
 from consilium.kernel.errors import DeniedError
+from consilium.readers.labels import RULED
+from consilium.readers.records import TENSORS
 from consilium.readers.schema import Schema
 
 Numbers = npt.NDArray[np.float64]
@@ -94,7 +96,7 @@ def read_table(file: BinaryIO, columns: tuple[FieldNeed, ...], *, schema: Schema
     """
     with np.load(file, allow_pickle=False) as arrays:
         x, y, group = arrays["x"], arrays["y"], arrays["group"]
-    places = {feature.name: place for place, feature in enumerate(schema.features)}
+    places = {feature.name: place for place, feature in enumerate(schema.columns)}
     values: dict[str, Numbers] = {}
     for column in columns:
         if column.name == schema.label.field:
@@ -114,23 +116,28 @@ def read_table(file: BinaryIO, columns: tuple[FieldNeed, ...], *, schema: Schema
 def check_columns(columns: tuple[FieldNeed, ...], schema: Mapping[str, Any]) -> Schema:
     """Return the dataset's schema if it has these columns, meaning the same.
 
-    The label may be asked for as a category with two values.
+    A label that is decided by a rule may be asked for as a category with two
+    values. Images and signals are no columns.
 
     Raises
     ------
     DeniedError
-        `gate.no_such_column`, `gate.column_differs`.
+        `gate.no_such_column`, `gate.column_differs`, `gate.not_for_statistics`.
     """
     here = Schema.from_record(schema)
     known = {feature.name: feature for feature in here.features}
     for need in columns:
         if need.name == here.label.field:
+            if here.label.kind not in RULED:
+                raise DeniedError("gate.not_for_statistics", column=need.name)
             if need.categories != LABEL_CATEGORIES:
                 raise DeniedError("gate.column_differs", column=need.name, part="categories")
             continue
         found = known.get(need.name)
         if found is None:
             raise DeniedError("gate.no_such_column", column=need.name)
+        if found.kind in TENSORS:
+            raise DeniedError("gate.not_for_statistics", column=need.name)
         for part in ("kind", "unit"):
             if getattr(found, part) != getattr(need, part):
                 raise DeniedError("gate.column_differs", column=need.name, part=part)

@@ -136,7 +136,7 @@ def describe_data(
             "unit": feature.unit,
             "categories": list(feature.categories),
         }
-        for feature in Schema.from_record(dataset.schema).features
+        for feature in Schema.from_record(dataset.schema).columns
     ]
     return {
         "participant": house.me,

@@ -240,7 +240,7 @@ class StatisticsGate:
             step=heard.request.step,
             beta=beta,
             k=k,
-            room=table.rows * len(schema.features) // 2 - spent,
+            room=table.rows * len(schema.columns) // 2 - spent,
         )
         return Prepared(seen=seen, computed=computed, told=selection.told)
 
@@ -388,7 +388,7 @@ def _with_memory(
     label = schema.label.field
     more = [
         FieldNeed(name=one.name, kind=one.kind, unit=one.unit, categories=one.categories)
-        for one in schema.features
+        for one in schema.columns
         if one.name in further - known
     ]
     if label in further - known:

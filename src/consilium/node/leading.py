@@ -357,6 +357,7 @@ def _schema_of(recruits: list[Recruit], *, me: ParticipantId) -> dict[str, Any]:
     return {
         "features": [asdict(column) for column in listing.columns],
         "label": listing.label["field"],
+        "target": listing.target,
     }
 
 

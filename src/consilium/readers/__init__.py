@@ -1,1 +1,1 @@
-"""Sources to tables: schemas, intake, quality, and open data to begin with."""
+"""Sources to arrays: schemas, tables, images, quality, and open data to begin with."""

@@ -1,8 +1,11 @@
 """The array file: what a job may read of a dataset, and nothing else.
 
-An uncompressed npz without objects: `x` float64 (n, features), `y` float64
-(n,), `group` int64 (n,), `part` int8 (n,). It is written in a stream and has
-no times in it, so the same source and schema give the same bytes.
+An uncompressed npz without objects: `x` float64 (n, columns), `y` float64
+(n,), `group` int64 (n,), `part` int8 (n,); where the target has them, `time`
+float64 (n,) and `mask` uint8 (n, height, width); and for each image or signal
+`field.NAME`, uint8 or uint16 (n, height, width, channels) or float32 (n,
+length, channels). It is written in a stream and has no times in it, so the
+same source and schema give the same bytes.
 """
 
 from __future__ import annotations
@@ -13,12 +16,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from consilium.readers.split import Labels, Numbers
+from consilium.readers.split import Labels, Numbers, Reals, Rows
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _ROWS = 1 << 20
@@ -28,21 +31,44 @@ _ROWS = 1 << 20
 class Chunk:
     """Some rows in order.
 
-    `x` float64 of shape (rows, features); `y` int8 of shape (rows,); `group`
-    int64 of shape (rows,), the patients' numbers, or None without patient ids.
+    `x` float64 of shape (rows, columns); `y` of shape (rows,), int8, int16 or
+    float64 by the label's kind; `group` int64 of shape (rows,), the patients'
+    numbers, or None without patient ids; `time`, `given` (the split's category
+    by its index) and `order` float64 of shape (rows,), or None.
     """
 
     x: npt.NDArray[np.float64]
     y: Labels
     group: Numbers | None
+    time: Reals | None = None
+    given: Reals | None = None
+    order: Reals | None = None
 
 
-Divide = Callable[[Labels, Numbers | None], npt.NDArray[np.int8]]
-"""Gives each row its part, from labels and patient numbers."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tensor:
+    """A further member of the array file, written piece by piece.
+
+    `pieces` gives the bytes of all rows in order, C order, `dtype`.
+    """
+
+    name: str
+    dtype: np.dtype[np.generic]
+    shape: tuple[int, ...]
+    pieces: Callable[[], Iterator[memoryview]]
+
+
+Divide = Callable[[Rows], npt.NDArray[np.int8]]
+"""Gives each row its part."""
 
 
 def write_arrays(
-    path: Path, chunks: Iterable[Chunk], *, shape: tuple[int, int], divide: Divide
+    path: Path,
+    chunks: Iterable[Chunk],
+    *,
+    shape: tuple[int, int],
+    divide: Divide,
+    tensors: Iterable[Tensor] = (),
 ) -> None:
     """Write the array file; it appears at `path` complete or not at all.
 
@@ -53,21 +79,29 @@ def write_arrays(
     chunks : iterable of Chunk
         All rows in order.
     shape : pair of int
-        Rows and features in total.
+        Rows and columns in total.
     divide : callable
         See `Divide`.
+    tensors : iterable of Tensor, optional
+        Images, signals and masks of the same rows.
     """
     waiting = path.with_name(path.name + ".part")
     handle = os.open(waiting, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(handle, "w+b") as out:
             with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-                y, group = _write_cases(archive, chunks, shape)
-                part = divide(y, group)
-                _write_vector(archive, "y", y, np.dtype("<f8"))
-                numbers = np.arange(shape[0]) if group is None else group
+                rows = _write_cases(archive, chunks, shape)
+                part = divide(rows)
+                _write_vector(archive, "y", rows.y, np.dtype("<f8"))
+                numbers = np.arange(shape[0]) if rows.group is None else rows.group
                 _write_vector(archive, "group", numbers, np.dtype("<i8"))
                 _write_vector(archive, "part", part, np.dtype("i1"))
+                if rows.time is not None:
+                    _write_vector(archive, "time", rows.time, np.dtype("<f8"))
+                for tensor in tensors:
+                    with _entry(archive, tensor.name, tensor.dtype, tensor.shape) as entry:
+                        for piece in tensor.pieces():
+                            entry.write(piece)
             out.flush()
             os.fsync(out.fileno())
         waiting.replace(path)
@@ -75,18 +109,18 @@ def write_arrays(
         waiting.unlink(missing_ok=True)
 
 
-def _write_cases(
-    archive: zipfile.ZipFile, chunks: Iterable[Chunk], shape: tuple[int, int]
-) -> tuple[Labels, Numbers | None]:
-    labels: list[Labels] = []
-    groups: list[Numbers] = []
+def _write_cases(archive: zipfile.ZipFile, chunks: Iterable[Chunk], shape: tuple[int, int]) -> Rows:
+    kept: dict[str, list[npt.NDArray[Any]]] = {}
     with _entry(archive, "x", np.dtype("<f8"), shape) as entry:
         for chunk in chunks:
-            entry.write(np.ascontiguousarray(chunk.x, dtype="<f8").data)
-            labels.append(chunk.y)
-            if chunk.group is not None:
-                groups.append(chunk.group)
-    return np.concatenate(labels), np.concatenate(groups) if groups else None
+            if chunk.x.size:
+                entry.write(np.ascontiguousarray(chunk.x, dtype="<f8").data)
+            for name in ("y", "group", "time", "given", "order"):
+                values = getattr(chunk, name)
+                if values is not None:
+                    kept.setdefault(name, []).append(values)
+    found: dict[str, Any] = {name: np.concatenate(values) for name, values in kept.items()}
+    return Rows(**{"group": None, **found})
 
 
 @contextmanager

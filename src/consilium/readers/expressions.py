@@ -7,12 +7,14 @@ state, so no message can repeat one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from consilium.readers.duck import quote_text
+from consilium.readers.labels import RULED
 from consilium.readers.parts import comparable
-from consilium.readers.records import Field, Label
+from consilium.readers.records import TENSORS, Field, Label
 from consilium.readers.schema import Schema
 
 FINE, MISSING, UNPARSEABLE, OUTSIDE, UNKNOWN = range(5)
@@ -26,8 +28,13 @@ STATES = {
 }
 
 COMPLETE = 0
-FATES = {"no_label": 1, "no_patient": 2, "no_value": 3}
-"""What becomes of a row: complete, or the first reason why it is left out."""
+FATES = {"no_label": 1, "no_patient": 2, "no_value": 3, "no_image": 4}
+"""What becomes of a row: complete, or the first reason why it is left out.
+
+Whether an image can be read is known last, so `no_image` is written later.
+"""
+
+_LABEL_TYPES = {"number": "DOUBLE", "classes": "USMALLINT"}
 
 BLANKS = " \t\r\n\u00a0\u3000"
 
@@ -70,6 +77,7 @@ def staged_query(
     every = [(f"{place}", cells[schema.fields[place].source]) for place in places]
     if first:
         every.append(("id", cells[schema.patient] if schema.patient else "'-'"))
+    who = _patient(schema)
     columns = {
         place: _column(schema.fields[place], f"t{place}", number=f"n{place}", marks=marks)
         for place in places
@@ -84,7 +92,11 @@ def staged_query(
             *(f"CAST({one.state} AS UTINYINT) AS s{place}" for place, one in columns.items()),
             *(f"{one.value} AS v{place}" for place, one in columns.items()),
             f"hash({', '.join(f't{place}' for place, _ in every)}) AS whole",
-            *(["CASE WHEN tid IS NULL THEN NULL ELSE hash(tid) END AS patient"] if first else []),
+            *(
+                [f"CASE WHEN {who} IS NULL THEN NULL ELSE hash({who}) END AS patient"]
+                if first
+                else []
+            ),
         ],
         _kept(schema, places, first=first),
     ]
@@ -92,6 +104,14 @@ def staged_query(
     for step in steps[:-1]:
         query = f"(SELECT {', '.join(step)} FROM {query})"  # noqa: S608 (literals are quoted)
     return f"SELECT {', '.join(steps[-1])} FROM {query}"  # noqa: S608 (literals are quoted)
+
+
+def _patient(schema: Schema) -> str:
+    """Write what of the id's text is the patient; NULL where the pattern finds nothing."""
+    if not schema.patient_pattern:
+        return "tid"
+    pattern, group = quote_text(schema.patient_pattern), re.compile(schema.patient_pattern).groups
+    return f"nullif(regexp_extract(tid, {pattern}, {group}), '')"
 
 
 def fates_query(tables: list[str]) -> str:
@@ -107,19 +127,43 @@ def fates_query(tables: list[str]) -> str:
 
 
 def _kept(schema: Schema, places: list[int], *, first: bool) -> list[str]:
-    features = {one.name for one in schema.features}
-    values = [f"v{place}" for place in places if schema.fields[place].name in features]
-    needed = [] if schema.missing == "keep" else values
+    features = {one.name: one for one in schema.features}
+    wanted = {*features, *schema.needed, *(one.name for one in schema.pictures)}
+    named = [(place, schema.fields[place]) for place in places]
+    # A gap in a column can be kept; without its image, or its side of the split, a row is none.
+    needed = [
+        f"v{place}"
+        for place, one in named
+        if (one.name in features and (schema.missing != "keep" or one.kind in TENSORS))
+        or one.name in (schema.split.column, schema.split.order)
+    ]
     kept = [
         *(f"s{place}" for place in places),
-        *values,
+        *(f"v{place}" for place, one in named if one.name in wanted),
         f"{' OR '.join(f'{one} IS NULL' for one in needed) or 'FALSE'} AS lost",
         "whole",
     ]
     if first:
-        rule = _positive(schema.label, schema.fields[places[0]], f"v{places[0]}")
-        kept += [f"CAST({rule} AS UTINYINT) AS y", "patient"]
+        kept += [f"CAST({_target(schema, places)} AS {_label_type(schema.label)}) AS y", "patient"]
     return kept
+
+
+def _target(schema: Schema, places: list[int]) -> str:
+    """Write what the label is: 0 or 1, a class's index, a number; NULL where it is not known."""
+    label, value = schema.label, f"v{places[0]}"
+    if label.kind == "mask":
+        return f"CASE WHEN {value} IS NULL THEN NULL ELSE 0 END"
+    if label.kind not in RULED:
+        return value
+    rule = _positive(label, schema.fields[places[0]], value)
+    if label.kind == "binary":
+        return rule
+    time = f"v{next(place for place in places if schema.fields[place].name == label.time)}"
+    return f"CASE WHEN {time} >= 0 THEN {rule} ELSE NULL END"
+
+
+def _label_type(label: Label) -> str:
+    return _LABEL_TYPES.get(label.kind, "UTINYINT")
 
 
 def _bare(cell: str) -> str:

@@ -15,23 +15,24 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-import numpy as np
-import numpy.typing as npt
-
 from consilium.kernel.errors import ConsiliumError, InputError, StateError
 from consilium.ledger.files import digest_file
-from consilium.readers.arrays import Chunk, write_arrays
+from consilium.readers.album import Album
 from consilium.readers.duck import BoundedDuckDB
-from consilium.readers.quality import Columns, Sides, check_counts, compare_columns, make_report
-from consilium.readers.records import Counts, IntakeRequest, IntakeResult, Progress
+from consilium.readers.imagefolder import ImageFolder
+from consilium.readers.npz import ArrayFile
+from consilium.readers.picture_report import check_pictures
+from consilium.readers.quality import Columns, check_counts, compare_columns, make_report
+from consilium.readers.records import IntakeRequest, IntakeResult, Progress, SourceLayout
 from consilium.readers.schema import Schema
 from consilium.readers.sources import Scan, read_columns, scan_source, transcode
-from consilium.readers.split import Labels, Numbers, hold_out
 from consilium.readers.staging import Staging
+from consilium.readers.writing import write_cases
 
 ARRAYS = "arrays.npz"
 SPARE_MB = 1400
@@ -44,8 +45,8 @@ def take_in(request: IntakeRequest, *, progress: Progress) -> IntakeResult:
     """Read a source, judge it, and write its array file.
 
     1. the schema; 2. the bytes (kind, encoding, fingerprint); 3. the columns
-    and a typed table on disk; 4. the counts; 5. the array file with its
-    held-out part; 6. the report.
+    and a typed table on disk; 4. the counts; 5. images and signals, where the
+    schema has any; 6. the array file with its held-out part; 7. the report.
 
     Parameters
     ----------
@@ -59,36 +60,48 @@ def take_in(request: IntakeRequest, *, progress: Progress) -> IntakeResult:
     ConsiliumError
         A code of `readers`; then nothing new stands in the folder.
     """
+    source, file = request.source, request.source.name
     # 1.
     schema = Schema.from_toml(request.schema, file=request.schema_name)
-    with _workroom(request.out) as work:
+    with _workroom(request.out) as work, ExitStack() as stack:
         # 2.
-        before = _stamp(request.source)
-        scan = scan_source(request.source, schema.source, progress=progress)
-        duck = BoundedDuckDB(
-            work, source=request.source, memory_mb=request.memory_mb, progress=progress
-        )
-        with closing(Staging(duck, schema)) as staging:
-            # 3.
-            columns, broken = _stage(request.source, schema, scan, staging=staging, work=work)
-            # 4.
+        before = _stamp(source)
+        scan = scan_source(source, schema.source, progress=progress)
+        arrays = ArrayFile(source, schema) if scan.kind == "npz" else None
+        if arrays:
+            stack.callback(arrays.close)
+        album = _open_album(source, schema, arrays, work=work)
+        duck = BoundedDuckDB(work, source=source, memory_mb=request.memory_mb, progress=progress)
+        staging = stack.enter_context(closing(Staging(duck, schema)))
+        # 3.
+        table = _Table(path=source, scan=scan, arrays=arrays)
+        columns, broken = _stage(table, schema, staging=staging, work=work)
+        # 4.
+        counts = staging.count(broken=broken)
+        check_counts(counts, schema, file=file)
+        # 5.
+        if album:
+            rows = counts.rows - counts.broken
+            album.collect(staging.cells(rows=rows), total=counts.complete, progress=progress)
+            check_pictures(schema, album)
+            staging.lose(album.lost)
             counts = staging.count(broken=broken)
-            check_counts(counts, schema, file=request.source.name)
-            if _stamp(request.source) != before:
-                raise StateError("readers.source_changed", file=request.source.name)
-            # 5.
-            target = request.out / ARRAYS
-            sides = _write(target, schema, counts, staging=staging, progress=progress)
-    # 6.
+            check_counts(counts, schema, file=file)
+        if _stamp(source) != before:
+            raise StateError("readers.source_changed", file=file)
+        # 6.
+        target = request.out / ARRAYS
+        sides = write_cases(target, schema, counts, staging=staging, album=album, progress=progress)
+    # 7.
     report = make_report(schema, scan=scan, columns=columns, counts=counts, sides=sides)
     return IntakeResult(
         arrays=target,
         arrays_digest=digest_file(target),
-        fingerprint=scan.fingerprint,
+        fingerprint=album.fingerprint(scan.fingerprint) if album else scan.fingerprint,
         schema=schema.as_record(),
         quality=report,
-        n_train=sum(sides.train),
-        n_test=sum(sides.held_out),
+        n_train=sum(sides.train.values()),
+        n_test=sum(sides.held_out.values()),
         n_patients=counts.patients,
     )
 
@@ -131,13 +144,40 @@ def main(requests: TextIO, replies: TextIO) -> int:
     return 0
 
 
-def _stage(
-    source: Path, schema: Schema, scan: Scan, *, staging: Staging, work: Path
-) -> tuple[Columns, int]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Table:
+    """A source: its path, what its bytes are, and its members if it is an array file."""
+
+    path: Path
+    scan: Scan
+    arrays: ArrayFile | None
+
+
+def _open_album(
+    source: Path, schema: Schema, arrays: ArrayFile | None, *, work: Path
+) -> Album | None:
+    """Open the pictures of a source, if its schema has any."""
+    if not schema.pictures:
+        return None
+    if arrays:
+        return Album(schema, arrays, work=work)
+    folder = ImageFolder(source, schema.source.images)
+    folder.check(schema.pictures)
+    return Album(schema, folder, work=work)
+
+
+def _stage(table: _Table, schema: Schema, *, staging: Staging, work: Path) -> tuple[Columns, int]:
     """Stage the source under a name of our own; return columns and broken lines.
 
     DuckDB would read `*` in a file's name as a pattern and `s3:` as an address.
     """
+    source, scan = table.path, table.scan
+    wanted = sorted({one.source for one in schema.fields} | ({schema.patient} - {""}))
+    if table.arrays:
+        columns = compare_columns(table.arrays.columns(wanted), schema)
+        table.arrays.check(schema.pictures)
+        names = table.arrays.write_table(work / "source.csv", wanted)
+        return columns, staging.load_csv(work / "source.csv", names, layout=SourceLayout())
     path = work / f"source.{scan.kind}"
     if scan.kind == "csv" and scan.encoding != "utf-8":
         transcode(source, path, scan.encoding)
@@ -148,45 +188,9 @@ def _stage(
         columns = compare_columns(list(kinds), schema)
         staging.load_parquet(path, kinds, file=source.name)
         return columns, 0
-    wanted = {one.source for one in schema.fields} | ({schema.patient} - {""})
-    names = read_columns(path, schema.source, expected=tuple(sorted(wanted)))
+    names = read_columns(path, schema.source, expected=tuple(wanted))
     columns = compare_columns(names, schema)
     return columns, staging.load_csv(path, names)
-
-
-def _write(
-    target: Path, schema: Schema, counts: Counts, *, staging: Staging, progress: Progress
-) -> Sides:
-    """Write the array file and tell how the split fell."""
-    names = [one.name for one in schema.features]
-    told: list[Sides] = []
-    least, most = np.full(len(names), np.inf), np.full(len(names), -np.inf)
-
-    def chunks() -> Iterator[Chunk]:
-        done = 0
-        for chunk in staging.chunks(rows=counts.rows - counts.broken):
-            np.fmin(least, np.fmin.reduce(chunk.x, axis=0, initial=np.inf), out=least)
-            np.fmax(most, np.fmax.reduce(chunk.x, axis=0, initial=-np.inf), out=most)
-            yield chunk
-            done += chunk.y.size
-            progress("writing", done / counts.complete)
-        staging.close()  # its memory is wanted for the split
-
-    def divide(y: Labels, group: Numbers | None) -> npt.NDArray[np.int8]:
-        part, stratified = hold_out(y, group, schema.split)
-        train, held_out = (np.bincount(y[part == side], minlength=2) for side in (0, 1))
-        told.append(
-            Sides(
-                train=(int(train[0]), int(train[1])),
-                held_out=(int(held_out[0]), int(held_out[1])),
-                stratified=stratified,
-                constant=tuple(names[place] for place in np.flatnonzero(least == most)),
-            )
-        )
-        return part
-
-    write_arrays(target, chunks(), shape=(counts.complete, len(names)), divide=divide)
-    return told[0]
 
 
 @contextmanager

@@ -6,6 +6,7 @@ values and its three sentences.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 from consilium.kernel.errors import ConsiliumError, InputError
 from consilium.kernel.tables import Fault, Section, Slip, is_number
 
+LONGEST_PATTERN = 200
+_BEYOND_RE2 = re.compile(r"\(\?[=!<P(]|\\[1-9]")
 _BAD = "readers.schema_bad_value"
 _ALLOWED = {
     Fault.TEXT: '"..."',
@@ -71,6 +74,31 @@ def read_span(keys: Section, key: str) -> tuple[float, float] | None:
     if not is_number(low) or not is_number(high) or not low < high:
         raise bad(keys, key, "[low, high], low < high")
     return float(low), float(high)
+
+
+def read_pattern(keys: Section, key: str) -> str:
+    """Read a regular expression with at most one group, or nothing.
+
+    It is run by an engine without looking around and back-references, whose
+    time grows with the text's length only.
+    """
+    value = keys.text(key, default="")
+    try:
+        groups = re.compile(value).groups
+    except (re.error, RecursionError, OverflowError):
+        groups = 2
+    if groups > 1 or _BEYOND_RE2.search(value) or len(value) > LONGEST_PATTERN:
+        raise bad(keys, key, "'^(P\\d+)_'")
+    return value
+
+
+def plain(record: dict[str, Any]) -> dict[str, Any]:
+    """Turn tuples into lists and leave out what is not there."""
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in record.items()
+        if value is not None
+    }
 
 
 def _refuse(file: str, slip: Slip) -> InputError:

@@ -7,13 +7,16 @@ hospital's own eyes; `public_part` is what a catalogue may show.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from consilium.kernel.errors import InputError, texts
+from consilium.readers.labels import RULED
+from consilium.readers.picture_report import public_pictures
 from consilium.readers.records import Counts, Field
 from consilium.readers.schema import Schema
 from consilium.readers.sources import Scan, name_some
+from consilium.readers.split import DRAWN_BY_CLASS
 
 MOSTLY = 0.5
 """Above this share of bad cells a column is wrong, not merely untidy."""
@@ -40,14 +43,18 @@ class Columns:
 class Sides:
     """What the array file holds: rows on both sides by class, and dead columns.
 
-    `train` and `held_out` count negatives and positives; `constant` names
-    features with one value in all rows.
+    `train` and `held_out` count rows by class (negative and positive; censored
+    and event; `rows` where there are no classes); `constant` names features
+    with one value in all rows; `straddling` counts patients on both sides;
+    `pictures` is `picture_report.describe_pictures`'s.
     """
 
-    train: tuple[int, int]
-    held_out: tuple[int, int]
+    train: Mapping[str, int]
+    held_out: Mapping[str, int]
     stratified: bool
     constant: tuple[str, ...]
+    straddling: int = 0
+    pictures: Mapping[str, Any] = field(default_factory=dict)
 
 
 def compare_columns(found: Sequence[str], schema: Schema) -> Columns:
@@ -125,8 +132,10 @@ def make_report(
     dict
         `source`, `rows` (read, complete, dropped by reason), `fields` (counts
         by field), `duplicates`, `patients`, `classes` (by part), `split`,
-        `drift` (column names), `warnings` (code and both sentences).
+        `drift` (column names), `warnings` (code and both sentences); with
+        pictures also `images`.
     """
+    further = {"images": dict(sides.pictures)} if sides.pictures else {}
     outside = _mostly(counts, schema.fields, "out_of_range")
     return {
         "version": 1,
@@ -144,10 +153,11 @@ def make_report(
                 "no_label": counts.no_label,
                 "no_patient": counts.no_patient,
                 "missing_value": counts.no_value,
+                **({"unfit_image": counts.no_image} if sides.pictures else {}),
             },
         },
         "fields": {
-            one.name: {"kind": one.kind, **counts.states[one.name]} for one in schema.fields
+            one.name: {"kind": one.kind, **_states(one, counts, sides)} for one in schema.fields
         },
         "duplicates": {
             "rows": counts.rows - counts.distinct_rows,
@@ -155,18 +165,15 @@ def make_report(
             "rows_of_these_patients": counts.rows_of_repeated,
         },
         "patients": counts.patients,
-        "classes": {
-            "positive": schema.label.positive,
-            "train": dict(zip(("negative", "positive"), sides.train, strict=True)),
-            "held_out": dict(zip(("negative", "positive"), sides.held_out, strict=True)),
-        },
-        "split": {"by": "patient" if schema.patient else "row", "stratified": sides.stratified},
+        "classes": _classes(schema, sides),
+        "split": _split(schema, sides),
         "drift": {
             "unexpected_columns": list(columns.unexpected),
             "absent_columns": list(columns.absent),
             "constant": list(sides.constant),
             "mostly_outside": [one.name for one in outside],
         },
+        **further,
         "warnings": _warnings(schema, scan=scan, columns=columns, counts=counts, sides=sides),
     }
 
@@ -175,7 +182,7 @@ def public_part(report: Mapping[str, Any], *, smallest: int = SMALLEST_COUNT) ->
     """Return what of a report a catalogue may show.
 
     Counts below `smallest` become null, and so does what would let them be
-    worked out: a class count is shown only if both classes reach `smallest`.
+    worked out: a class count is shown only if all classes reach `smallest`.
     Shares of missing cells are rounded to tenths. Duplicates, dropped rows,
     unexpected column names and warnings stay at the hospital.
 
@@ -187,11 +194,9 @@ def public_part(report: Mapping[str, Any], *, smallest: int = SMALLEST_COUNT) ->
         Smallest count shown.
     """
     rows, classes = report["rows"], report["classes"]
-    both = {
-        name: classes["train"][name] + classes["held_out"][name]
-        for name in ("negative", "positive")
-    }
+    both = {name: count + classes["held_out"][name] for name, count in classes["train"].items()}
     shown = all(count >= smallest for count in both.values())
+    images = public_pictures(report.get("images", {}), smallest=smallest)
     return {
         "rows": rows["complete"] if rows["complete"] >= smallest else None,
         "patients": report["patients"] if report["patients"] >= smallest else None,
@@ -203,7 +208,31 @@ def public_part(report: Mapping[str, Any], *, smallest: int = SMALLEST_COUNT) ->
             }
             for name, field in report["fields"].items()
         },
+        **({"images": images} if images else {}),
     }
+
+
+def _states(one: Field, counts: Counts, sides: Sides) -> Mapping[str, int]:
+    """Return a field's counts; pictures that cannot be used count as unreadable."""
+    states = counts.states[one.name]
+    if one.name not in sides.pictures:
+        return states
+    return {**states, "unparseable": sum(sides.pictures[one.name]["unfit"].values())}
+
+
+def _classes(schema: Schema, sides: Sides) -> dict[str, Any]:
+    kind = schema.label.kind
+    told = {"kind": kind} if kind != "binary" else {}
+    named = {"positive": schema.label.positive} if kind in RULED else {}
+    return {**told, **named, "train": dict(sides.train), "held_out": dict(sides.held_out)}
+
+
+def _split(schema: Schema, sides: Sides) -> dict[str, Any]:
+    split, by = schema.split, "patient" if schema.patient else "row"
+    if split.column or split.order:
+        by = "column" if split.column else "order"
+    told = {"patients_on_both_sides": sides.straddling} if sides.straddling else {}
+    return {"by": by, "stratified": sides.stratified, **told}
 
 
 def _warnings(
@@ -235,10 +264,40 @@ def _warnings(
     warn("constant", sides.constant, columns=name_some(sides.constant))
     repeated = counts.rows - counts.distinct_rows
     warn("duplicate_rows", repeated, count=repeated)
-    one_class = counts.positives in (0, counts.complete)
-    warn("one_class", one_class, rows=counts.complete)
-    warn("one_class_held_out", not one_class and 0 in sides.held_out, rows=sum(sides.held_out))
+    held_out = sum(sides.held_out.values())
+    alike = [_is_one_class(schema, one) for one in (_together(sides), sides.held_out)]
+    warn("one_class", alike[0], rows=counts.complete)
+    warn("one_class_held_out", alike[1] and not alike[0], rows=held_out)
+    word = "patients_in_time" if schema.split.order else "patients_astride"
+    warn(word, sides.straddling, count=sides.straddling)
+    return found + _picture_warnings(sides)
+
+
+def _picture_warnings(sides: Sides) -> list[dict[str, str]]:
+    found = []
+    for name, one in sides.pictures.items():
+        unfit = sum(one["unfit"].values())
+        same, near = (one.get(key, {"all": 0, "held_out": 0}) for key in ("copies", "near_copies"))
+        leak = max(same["held_out"], near["held_out"])
+        for word, count in (
+            ("unfit_images", unfit),
+            ("copied_images", max(same["all"], near["all"])),
+            ("leaking_images", leak),
+        ):
+            if count:
+                found.append(_sentence(f"readers.warn_{word}", {"field": name, "count": count}))
     return found
+
+
+def _together(sides: Sides) -> dict[str, int]:
+    return {name: count + sides.held_out[name] for name, count in sides.train.items()}
+
+
+def _is_one_class(schema: Schema, counts: Mapping[str, int]) -> bool:
+    """Say whether rows that could belong to several classes belong to one."""
+    if schema.label.kind not in DRAWN_BY_CLASS:
+        return False
+    return sum(count > 0 for count in counts.values()) <= 1
 
 
 def _sentence(code: str, facts: Mapping[str, object]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import os
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,9 @@ from consilium.readers.records import Progress, SourceLayout
 CHUNK = 4 << 20
 HEADER_BYTES = 1 << 20
 
+_ZIP = b"PK\x03\x04"
 _FOREIGN = {
-    b"PK\x03\x04": "XLSX/ZIP",
+    _ZIP: "XLSX/ZIP",
     b"\xd0\xcf\x11\xe0": "XLS",
     b"\x1f\x8b": "GZIP",
     b"SQLite format 3": "SQLite",
@@ -34,7 +36,7 @@ _FOREIGN = {
 class Scan:
     """What one pass over the bytes found.
 
-    `kind` is `csv` or `parquet`; `encoding` is empty for Parquet; `guessed`
+    `kind` is `csv`, `parquet` or `npz`; only `csv` has an `encoding`; `guessed`
     says that the encoding was not told but tried.
     """
 
@@ -59,6 +61,9 @@ def scan_source(path: Path, layout: SourceLayout, *, progress: Progress) -> Scan
     size, start = _open_start(path)
     if not start.strip(b"\xef\xbb\xbf \t\r\n"):
         raise InputError("readers.empty_file", file=path.name)
+    if start.startswith(_ZIP) and _is_array_file(path):
+        digest, _ = _read_through(path, (), size=size, progress=progress)
+        return Scan(kind="npz", encoding="", guessed=False, size=size, fingerprint=digest)
     for mark, name in _FOREIGN.items():
         if start.startswith(mark):
             raise InputError("readers.not_a_table", file=path.name, kind=name)
@@ -127,6 +132,15 @@ def name_some(names: list[str] | tuple[str, ...]) -> str:
     """Write column names for a sentence: at most twelve, each cut at forty letters."""
     more = f", ... (+{len(names) - 12})" if len(names) > 12 else ""
     return ", ".join(name[:40] for name in names[:12]) + more
+
+
+def _is_array_file(path: Path) -> bool:
+    """Say whether a ZIP archive holds numpy arrays."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(".npy") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile, NotImplementedError):
+        return False
 
 
 def _open_start(path: Path) -> tuple[int, bytes]:

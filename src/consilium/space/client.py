@@ -121,7 +121,7 @@ class Datasets:
         Parameters
         ----------
         path : str or Path
-            CSV or Parquet; it stays where it is.
+            CSV, Parquet or NPZ; it stays where it is.
         schema : str
             Path of a TOML file, or the name of a built-in schema.
         name, title : str

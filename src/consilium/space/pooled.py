@@ -26,7 +26,6 @@ from consilium.federation.registry import Recipes
 from consilium.federation.simulation import fit_pooled
 from consilium.federation.site import read_cases
 from consilium.gate.facts import round_figure
-from consilium.gate.orders import FieldNeed
 from consilium.kernel.canonical import Json
 from consilium.kernel.errors import NotFoundError
 from consilium.kernel.identifiers import LeaseId
@@ -36,7 +35,7 @@ from consilium.readers.records import IntakeRequest
 from consilium.readers.schema import Schema
 from consilium.space.plans import DatasetPlan, SpacePlan, StudyPlan
 from consilium.space.record import METRICS, ResultRecord, SiteResult
-from consilium.space.schemas import schema_of
+from consilium.space.schemas import needs_of, schema_of
 
 POOLED = "pooled"
 ONLY_FEDERATED = frozenset({"proximal_mu"})
@@ -85,7 +84,7 @@ def pooled_rows(plan: SpacePlan, study: StudyPlan) -> dict[str, dict[str, Mappin
         for member, name in study.datasets.items()
     }
     leads = tables.get(plan.id_of(study.lead), next(iter(tables.values())))
-    needs = Needs(features=leads.features)
+    needs = leads.needs
     sides = {site: read_cases(table, needs) for site, table in tables.items()}
     fitted = fit_pooled(
         recipe, sides, needs=needs, settings=settings, rounds=study.rounds, seed=study.seed
@@ -104,7 +103,7 @@ class _Table:
     """An opened array file in the form that a job process gets."""
 
     file: BinaryIO
-    features: tuple[FieldNeed, ...]
+    needs: Needs
 
     @property
     def id(self) -> LeaseId:
@@ -117,7 +116,7 @@ class _Table:
     @property
     def facts(self) -> Mapping[str, Json]:
         columns: list[Json] = [
-            {"name": each.name, "categories": list(each.categories)} for each in self.features
+            {"name": each.name, "categories": list(each.categories)} for each in self.needs.columns
         ]
         return {"columns": columns}
 
@@ -131,11 +130,8 @@ def _open_table(dataset: DatasetPlan) -> _Table:
         )
         result = take_in(request, progress=lambda _step, _done: None)
         data = result.arrays.read_bytes()
-    features = tuple(
-        FieldNeed(name=each.name, kind=each.kind, unit=each.unit, categories=each.categories)
-        for each in Schema.from_toml(text, file=dataset.schema).features
-    )
-    return _Table(file=io.BytesIO(data), features=features)
+    needs = needs_of(Schema.from_toml(text, file=dataset.schema))
+    return _Table(file=io.BytesIO(data), needs=needs)
 
 
 def _judge(held_out: Cases, chances: Vector, *, seed: int) -> dict[str, Mapping[str, Any]]:

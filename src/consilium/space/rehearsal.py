@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from consilium.federation.contract import Chance, EvaluationPlan, Needs, Recipe
-from consilium.federation.proposal import read_needs
 from consilium.federation.registry import Recipes
 from consilium.federation.simulation import Simulated, simulate
 from consilium.federation.workshop.mock import Ranges, mock_sides
@@ -22,7 +21,7 @@ from consilium.kernel.identifiers import ParticipantId
 from consilium.models.weights import pack_arrays
 from consilium.readers.schema import Schema
 from consilium.space.plans import SpacePlan, StudyPlan
-from consilium.space.schemas import schema_of
+from consilium.space.schemas import needs_of, schema_of
 
 ROWS = 90
 ROUNDS = 3
@@ -88,7 +87,7 @@ def rehearse(
         for member, name in study.datasets.items()
     }
     lead = schemas.get(study.lead, next(iter(schemas.values())))
-    needs = _needs(lead)
+    needs = needs_of(lead)
     sides = {
         member: mock_sides(needs, seed=_seed(study, member), n=rows, ranges=_ranges(schema))
         for member, schema in schemas.items()
@@ -117,16 +116,6 @@ def rehearse(
         update_bytes=len(pack_arrays(simulated.model)),
         round_s=round_s,
         sites=tuple(_site(simulated, member) for member in sides),
-    )
-
-
-def _needs(schema: Schema) -> Needs:
-    record = schema.as_record()
-    return read_needs(
-        {
-            "features": [asdict(one) for one in schema.features],
-            "target": record.get("target"),
-        }
     )
 
 

@@ -1,11 +1,15 @@
-"""Where a dataset's schema comes from: built in, or a TOML file of one's own."""
+"""Where a dataset's schema comes from (built in, or a TOML file), and what studies need of it."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
+from consilium.federation.contract import Needs
+from consilium.federation.proposal import read_needs
 from consilium.kernel.errors import InputError, NotFoundError
 from consilium.readers.open_data import SCHEMAS, schema_text
+from consilium.readers.schema import Schema
 from consilium.space.plans import DatasetPlan
 
 
@@ -36,3 +40,13 @@ def read_schema_text(schema: str, *, dataset: str) -> str:
         raise InputError(
             "space.no_schema", schema=schema, dataset=dataset, known=", ".join(SCHEMAS)
         ) from error
+
+
+def needs_of(schema: Schema) -> Needs:
+    """Return all of a schema's features and its target as a study would need them."""
+    return read_needs(
+        {
+            "features": [asdict(one) for one in schema.features],
+            "target": schema.target.as_record(),
+        }
+    )

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from consilium.readers.intake import take_in
 from consilium.readers.records import IntakeRequest, IntakeResult
+
+Pixels = np.ndarray
 
 SCHEMA = """
 patient = "id"
@@ -106,6 +112,85 @@ class Clinic:
 def clinic(tmp_path: Path) -> Clinic:
     """Open the made-up hospital."""
     return Clinic(tmp_path)
+
+
+GALLERY = """
+patient = "患者"
+drop = ["院区"]
+
+[source]
+images = "图像"
+
+[label]
+kind = "classes"
+field = "grade"
+
+[[fields]]
+name = "fundus"
+kind = "image"
+source = "文件"
+shape = [12, 16, 3]
+
+[[fields]]
+name = "grade"
+kind = "category"
+categories = ["none", "mild", "severe"]
+"""
+
+
+@dataclass(frozen=True)
+class Gallery(Clinic):
+    """A made-up eye clinic: a table beside a folder of pictures."""
+
+    schema: str = GALLERY
+    header: str = "患者,文件,grade,院区"
+
+    @property
+    def images(self) -> Path:
+        """The folder of the pictures."""
+        return self.folder / "图像"
+
+    def picture(self, number: int, shape: tuple[int, ...] = (12, 16, 3), top: int = 255) -> Pixels:
+        """Make a picture of noise that no other number has."""
+        kind = np.uint8 if top < 256 else np.uint16
+        return np.random.default_rng(number).integers(0, top + 1, size=shape).astype(kind)
+
+    def paint(self, pixels: Pixels, name: str, **options: Any) -> Path:
+        """Write a picture in the format that its name says."""
+        path = self.images / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.squeeze()).save(path, **options)
+        return path
+
+    def rows(self, n: int = 24) -> list[str]:
+        """Paint n pictures, two of each patient, and write their rows."""
+        for row in range(n):
+            self.paint(self.picture(row), f"眼底{row}.png")
+        return [
+            f"P{row // 2},眼底{row}.png,{('none', 'mild', 'severe')[row // 2 % 3]},东"
+            for row in range(n)
+        ]
+
+    def show(
+        self,
+        rows: list[str],
+        *,
+        replace: Mapping[str, str] = MappingProxyType({}),
+        encoding: str = "utf-8",
+    ) -> IntakeResult:
+        """Take a table of these rows in, under the schema with these texts replaced."""
+        schema = self.schema
+        for old, new in replace.items():
+            assert old in schema
+            schema = schema.replace(old, new)
+        source = self.save(rows, header=self.header, encoding=encoding)
+        return self.take_in(source, schema)
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Gallery:
+    """Open the made-up eye clinic."""
+    return Gallery(tmp_path)
 
 
 @pytest.fixture

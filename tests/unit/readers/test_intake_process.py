@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 CANARIES = ("Li-Na-CANARY", "777.125", "note-canary")
 
 
@@ -47,6 +49,21 @@ def test_a_request_ends_with_a_result_and_no_value_is_ever_told(clinic: Any) -> 
     assert not [one for one in CANARIES if one in told]
     kept = (out / "arrays.npz").read_bytes()
     assert not [one for one in (CANARIES[0], CANARIES[2]) if one.encode() in kept]
+
+
+@pytest.mark.slow
+def test_pictures_are_read_within_the_bounds_of_the_process(gallery: Any) -> None:
+    rows = gallery.rows()
+    gallery.paint(gallery.picture(0, (2000, 3000, 3)), "眼底0.jpg", quality=60)
+    rows[0] = rows[0].replace("png", "jpg")
+    source = gallery.save(rows, header=gallery.header)
+    out = gallery.folder / "out"
+    code, lines, stderr = ask({"source": str(source), "schema": gallery.schema, "out": str(out)})
+    assert (code, stderr) == (0, "")
+    steps = {line["progress"]["step"] for line in lines[:-1]}
+    assert {"images", "comparing"} <= steps
+    assert lines[-1]["result"]["quality"]["images"]["fundus"]["read"] == 24
+    assert "眼底" not in json.dumps(lines, ensure_ascii=False)
 
 
 def test_an_error_is_told_in_both_languages_with_its_familys_exit_code(clinic: Any) -> None:
