@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from consilium.federation.contract import Cases, EvaluationPlan, Tensor, Vector
-from consilium.federation.evaluation.kind import Correction
+from consilium.federation.evaluation.kind import Correction, Losses, count_alike
 from consilium.federation.recalibration import fit_intercept, sigmoid
 from consilium.kernel.canonical import Json
-from consilium.measures.calibration import calibration_bins, log_loss
+from consilium.measures.calibration import FLOOR, calibration_bins
 from consilium.measures.decision_curve import THRESHOLDS, decision_curve
 from consilium.measures.intervals import measure
 from consilium.measures.records import Measurement
@@ -37,9 +37,10 @@ class Binary:
             resamples=resamples,
         )
 
-    def loss(self, cases: Cases, said: Tensor) -> float | None:
-        """Return the mean log loss, in nats."""
-        return log_loss(cases.y, said).value
+    def losses(self, cases: Cases, said: Tensor) -> Losses:
+        """Return the log loss, in nats."""
+        chance = np.where(cases.y > 0, said, 1 - said)
+        return count_alike(-np.log(np.maximum(chance, FLOOR)))
 
     def recalibrate(self, train: Cases, raw: Tensor) -> Correction:
         """Fit one intercept."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import numpy as np
 
-from consilium.federation.contract import Cases, EvaluationPlan, Index, Prepared, Tensor
-from consilium.federation.evaluation.judge import Judge, Predict, read_all
-from consilium.federation.evaluation.kind import TargetKind
+from consilium.federation.contract import Cases, EvaluationPlan, Index, Prepared
+from consilium.federation.evaluation.judge import CANDIDATES, Judge, Predict, read_all
+from consilium.federation.evaluation.kind import Losses
 from consilium.kernel.canonical import Json
 
 FOLDS = 5
 FALLBACK = "federated"
 """What a site uses where nothing can be scored."""
+
+_Scored = dict[str, Losses | None]
+"""Losses by candidate; None where its predictions are not finite."""
 
 
 def choose(
@@ -26,6 +29,9 @@ def choose(
     each scored by candidates fitted on the others (record 0015). The shared
     model has seen the folds' patients, as one site's share of the federation;
     what stands on it is a little flattered, local training is not.
+
+    Of those whose mean loss is within one standard error of the least, the
+    first in `CANDIDATES` is taken: what is simplest and most shared.
 
     Parameters
     ----------
@@ -47,18 +53,22 @@ def choose(
     ---------
     One mean loss for each candidate, over no fewer cases than `plan.min_cases`
     where there is a validation part, else over the whole training part.
+
+    Sources
+    -------
+    Breiman et al., Classification and Regression Trees, 1984, section 3.4.3
+    (one standard error).
     """
     validation = prepared.validation
     if validation is not None and validation.n >= max(1, judge.plan.min_cases):
         candidates = fitted or judge.fit(prepared.train)
-        said = read_all(judge, candidates, validation)
-        losses = {name: [_loss(judge.kind, validation, one)] for name, one in said.items()}
-        return _best(losses, by="validation")
+        return _best(_score(judge, candidates, validation), validation, by="validation")
     folds = deal_folds(prepared.train, judge.plan)
     if len(folds) < 2:
         names = fitted or judge.fit(prepared.train)
-        return _best({name: [] for name in names}, by="nothing")
-    return _best(_over_folds(judge, prepared.train, folds), by="folds", folds=len(folds))
+        return _told(FALLBACK, dict.fromkeys(names), by="nothing", folds=0)
+    scored = _over_folds(judge, prepared.train, folds)
+    return _best(scored, prepared.train, by="folds", folds=len(folds))
 
 
 def deal_folds(train: Cases, plan: EvaluationPlan) -> list[Index]:
@@ -73,40 +83,66 @@ def deal_folds(train: Cases, plan: EvaluationPlan) -> list[Index]:
     return [np.isin(train.group, part) for part in parts]
 
 
-_Score = tuple[float, int] | None
-"""A loss and the cases it is a mean over; None for predictions that are not finite."""
+def _score(judge: Judge, candidates: Mapping[str, Predict], cases: Cases) -> _Scored:
+    said = read_all(judge, candidates, cases)
+    return {
+        name: None if one is None else judge.kind.losses(cases, one) for name, one in said.items()
+    }
 
 
-def _over_folds(judge: Judge, train: Cases, folds: list[Index]) -> dict[str, list[_Score]]:
-    losses: dict[str, list[_Score]] = {}
+def _over_folds(judge: Judge, train: Cases, folds: list[Index]) -> _Scored:
+    """Put every case's loss in its place; None as soon as one fold's is."""
+    found: _Scored = {}
     for fold in folds:
-        left_out = train.take(fold)
-        said = read_all(judge, judge.fit_without(train.take(~fold)), left_out)
-        for name, one in said.items():
-            losses.setdefault(name, []).append(_loss(judge.kind, left_out, one))
-    return losses
+        scored = _score(judge, judge.fit_without(train.take(~fold)), train.take(fold))
+        for name, one in scored.items():
+            whole = found.setdefault(name, Losses(each=np.zeros(train.n), weight=np.zeros(train.n)))
+            if one is None or whole is None:
+                found[name] = None
+                continue
+            whole.each[fold], whole.weight[fold] = one.each, one.weight
+    return found
 
 
-def _loss(kind: TargetKind, cases: Cases, said: Tensor | None) -> _Score:
-    """Score predictions; a fold in which the loss is undefined weighs nothing."""
-    if said is None:
-        return None
-    loss = kind.loss(cases, said)
-    return (0.0, 0) if loss is None else (loss, cases.n)
+def _best(scored: _Scored, cases: Cases, *, by: str, folds: int = 0) -> dict[str, Json]:
+    scores = {name: _mean(one) for name, one in scored.items()}
+    known = {name: scored[name] for name, score in scores.items() if score is not None}
+    if not known:
+        return _told(FALLBACK, scores, by=by, folds=folds)
+    least = min(known, key=lambda name: scores[name] or 0.0)
+    near = [
+        name
+        for name in CANDIDATES
+        if name in known and _is_near(known[name], known[least], patients=cases.group)
+    ]
+    return _told(near[0], scores, by=by, folds=folds)
 
 
-def _best(losses: dict[str, list[_Score]], *, by: str, folds: int = 0) -> dict[str, Json]:
-    scores: dict[str, float | None] = {name: _mean(each) for name, each in losses.items()}
-    known = {name: score for name, score in scores.items() if score is not None}
-    chosen = min(known, key=lambda name: known[name]) if known else FALLBACK
+def _told(
+    chosen: str, scores: Mapping[str, float | None], *, by: str, folds: int
+) -> dict[str, Json]:
     return {"chosen": chosen, "scores": {**scores}, "by": by, "folds": folds}
 
 
-def _mean(losses: Iterable[_Score]) -> float | None:
-    """Average over cases; None where a part is not finite or none is defined."""
-    total, cases = 0.0, 0
-    for one in losses:
-        if one is None:
-            return None
-        total, cases = total + one[0] * one[1], cases + one[1]
-    return total / cases if cases else None
+def _mean(losses: Losses | None) -> float | None:
+    """Average over cases; None where not finite, or where no case counts."""
+    if losses is None or not losses.weight.sum():
+        return None
+    return float(losses.each @ losses.weight / losses.weight.sum())
+
+
+def _is_near(one: Losses | None, least: Losses | None, *, patients: Index) -> bool:
+    """Say whether a mean loss is within one standard error of the least.
+
+    The error is that of the difference on the same cases, patients drawn
+    anew: the spread of a ratio of sums over patients, linearised.
+    """
+    if one is None or least is None:
+        return False
+    weight = one.weight / one.weight.sum()
+    difference = one.each - least.each
+    mean = float(difference @ weight)
+    place = np.unique(patients, return_inverse=True)[1]
+    parts = np.bincount(place, weights=weight * (difference - mean))
+    several = len(parts) / max(1, len(parts) - 1)
+    return mean <= float(np.sqrt(several * (parts @ parts)))

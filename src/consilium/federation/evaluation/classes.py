@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from consilium.federation.contract import Cases, EvaluationPlan, Tensor
-from consilium.federation.evaluation.kind import Correction
+from consilium.federation.evaluation.kind import Correction, Losses, count_alike
 from consilium.federation.recalibration import fit_class_biases, softmax
 from consilium.kernel.canonical import Json
 from consilium.measures.calibration import FLOOR, calibration_bins
@@ -42,12 +42,10 @@ class Classes:
         """Take macro AUROC, accuracy, balanced accuracy and Brier score."""
         return measure_classes(cases.y, said, group=cases.group, seed=seed, resamples=resamples)
 
-    def loss(self, cases: Cases, said: Tensor) -> float | None:
-        """Return the mean log loss of the true class, in nats."""
-        if not cases.n:
-            return None
-        chance = np.take_along_axis(said, cases.y.astype(np.intp)[:, None], axis=1)
-        return float(-np.log(np.maximum(chance, FLOOR)).mean())
+    def losses(self, cases: Cases, said: Tensor) -> Losses:
+        """Return the log loss of the true class, in nats."""
+        chance = said[np.arange(cases.n), cases.y.astype(np.intp)]
+        return count_alike(-np.log(np.maximum(chance, FLOOR)))
 
     def recalibrate(self, train: Cases, raw: Tensor) -> Correction:
         """Fit one bias for each class."""

@@ -7,14 +7,44 @@ an evaluation (candidates, choice, what is told) is the same for all of them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-from consilium.federation.contract import Cases, EvaluationPlan, Tensor
+import numpy as np
+
+from consilium.federation.contract import Cases, EvaluationPlan, Tensor, Vector
 from consilium.kernel.canonical import Json
 from consilium.measures.records import Measurement
 
 Correction = Callable[[Tensor], Tensor]
 """From a recipe's predictions to recalibrated ones, on the same scale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Losses:
+    """What each case lost under one candidate.
+
+    Attributes
+    ----------
+    each : array of shape (n,), float64
+        Finite, at least 0.
+    weight : array of shape (n,), float64
+        How much the case counts in the mean, at least 0; it follows from the
+        cases alone, so that candidates can be compared.
+    """
+
+    each: Vector
+    weight: Vector
+
+
+def count_alike(each: Vector) -> Losses:
+    """Count all cases alike.
+
+    Discloses
+    ---------
+    Nothing: losses of single cases stay in the job process.
+    """
+    return Losses(each=each, weight=np.ones(len(each)))
 
 
 class TargetKind(Protocol):
@@ -40,8 +70,8 @@ class TargetKind(Protocol):
         """Take every figure, with intervals over patients."""
         ...
 
-    def loss(self, cases: Cases, said: Tensor) -> float | None:
-        """Return the loss by which a site chooses, less is better; None where undefined."""
+    def losses(self, cases: Cases, said: Tensor) -> Losses:
+        """Return the loss of each case, by whose mean a site chooses; less is better."""
         ...
 
     def recalibrate(self, train: Cases, raw: Tensor) -> Correction | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from consilium.federation.contract import Cases, EvaluationPlan, Tensor
-from consilium.federation.evaluation.kind import Correction
+from consilium.federation.evaluation.kind import Correction, Losses, count_alike
 from consilium.federation.recalibration import fit_shift
 from consilium.kernel.canonical import Json
 from consilium.measures.distance import measure_errors
@@ -28,9 +28,9 @@ class Numbers:
         """Take mean absolute, root mean square and mean error."""
         return measure_errors(cases.y, said, group=cases.group, seed=seed, resamples=resamples)
 
-    def loss(self, cases: Cases, said: Tensor) -> float | None:
-        """Return the mean absolute error, the figure that leads the report."""
-        return float(np.abs(said - cases.y).mean()) if cases.n else None
+    def losses(self, cases: Cases, said: Tensor) -> Losses:
+        """Return the absolute error; its mean leads the report."""
+        return count_alike(np.abs(said - cases.y))
 
     def recalibrate(self, train: Cases, raw: Tensor) -> Correction:
         """Fit one shift."""

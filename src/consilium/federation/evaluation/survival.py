@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from consilium.federation.contract import Cases, EvaluationPlan, Tensor
-from consilium.federation.evaluation.kind import Correction
+from consilium.federation.evaluation.kind import Correction, Losses
 from consilium.kernel.canonical import Json
-from consilium.measures.prognosis import concordance_index, prepare_concordance
+from consilium.measures.prognosis import concordance_index
 from consilium.measures.records import Measurement
 from consilium.measures.targets import OF_TARGET
-from consilium.measures.weighted import take_plain
 
 
 class Survival:
@@ -36,10 +35,19 @@ class Survival:
         )
         return {"concordance": found}
 
-    def loss(self, cases: Cases, said: Tensor) -> float | None:
-        """Return the share of comparable pairs in the wrong order."""
-        found = take_plain(prepare_concordance(cases.tensors["time"], cases.y, said))
-        return None if found.value is None else 1.0 - found.value
+    def losses(self, cases: Cases, said: Tensor) -> Losses:
+        """Return the share of each event's comparable pairs in the wrong order.
+
+        Weighed by how many pairs those are, the mean is one less the
+        concordance index; cases without a pair count nothing.
+        """
+        time, each, weight = cases.tensors["time"], np.zeros(cases.n), np.zeros(cases.n)
+        for one in np.flatnonzero(cases.y > 0):
+            later = (time > time[one]) | ((time == time[one]) & (cases.y == 0))
+            wrong = (said[one] < said[later]) + 0.5 * (said[one] == said[later])
+            if wrong.size:
+                each[one], weight[one] = wrong.mean(), wrong.size
+        return Losses(each=each, weight=weight)
 
     def recalibrate(self, train: Cases, raw: Tensor) -> Correction | None:
         """None: a shift of all risks changes no order."""

@@ -34,7 +34,7 @@ def kept_by(kind: str, cases: Cases) -> dict[str, np.ndarray]:
 def test_a_hospital_unlike_the_others_chooses_what_it_trained_itself(kind: str) -> None:
     shared = train_toy(kind, make_toy_cases(kind, n=200, seed=9, truth_seed=5))
     shared = {"weight": -4 * shared["weight"]}
-    found: Any = choose(make_judge(kind, arrays=shared, tuning_rounds=0), sides(kind))
+    found: Any = choose(make_judge(kind, arrays=shared, tuning_rounds=0), sides(kind, truth=5))
     assert found["chosen"] == "local"
     assert found["by"] == "folds"
 
@@ -48,7 +48,9 @@ def test_a_validation_part_is_asked_where_there_is_one(kind: str) -> None:
     validation = prepared.validation
     assert validation is not None
     said = judge.kind.read(judge.federated(validation))
-    assert found["scores"]["federated"] == pytest.approx(judge.kind.loss(validation, said))
+    losses = judge.kind.losses(validation, said)
+    mean = losses.each @ losses.weight / losses.weight.sum()
+    assert found["scores"]["federated"] == pytest.approx(mean)
 
 
 def test_a_validation_part_that_is_too_small_to_be_told_of_is_not_asked() -> None:
@@ -86,7 +88,8 @@ def test_in_folds_what_was_kept_is_not_scored_on_patients_that_it_has_seen() -> 
     kept = {"own": 20.0 * (2 * y - 1)[:, None]}
     judge = make_judge("binary", arrays=zero, settings=PERSONAL, kept=kept, start=zero)
     found: Any = choose(judge, Prepared(train=train, held_out=train.take(np.arange(0))))
-    assert judge.kind.loss(train, judge.kind.read(judge.fit(train)["personalised"](train))) < 0.01
+    known = judge.kind.read(judge.fit(train)["personalised"](train))
+    assert judge.kind.losses(train, known).each.max() < 0.01
     assert found["scores"]["personalised"] == pytest.approx(np.log(2))
     assert found["chosen"] != "personalised"
 
@@ -127,3 +130,50 @@ def test_equals_are_chosen_in_the_order_of_sharing() -> None:
     found: Any = choose(judge, Prepared(train=replace(train, y=np.zeros(40)), held_out=train))
     assert len(set(found["scores"].values())) == 1
     assert found["chosen"] == "federated"
+
+
+def test_within_one_standard_error_the_more_shared_model_is_taken() -> None:
+    """The rule, by the textbook's formula for one case of each patient."""
+    prepared = sides("number", truth=0, validation=50)
+    judge = make_judge("number", arrays=train_toy("number", make_toy_cases("number", n=99, seed=9)))
+    found: Any = choose(judge, prepared)
+    validation = prepared.validation
+    assert validation is not None
+    errors = {
+        name: np.abs(predict(validation) - validation.y)
+        for name, predict in judge.fit(prepared.train).items()
+    }
+    least = min(errors, key=lambda name: errors[name].mean())
+    near = [
+        name
+        for name, one in errors.items()
+        if name == least
+        or (one - errors[least]).mean() <= np.std(one - errors[least], ddof=1) / np.sqrt(50)
+    ]
+    assert found["chosen"] == near[0]
+    assert found["scores"][found["chosen"]] >= min(found["scores"].values())
+
+
+def test_a_patient_with_many_rows_counts_as_one_when_differences_are_weighed() -> None:
+    """Ten patients of ten rows each must not look like a hundred patients."""
+    group = np.repeat(np.arange(10), 10)
+    x = np.stack([(group < 5).astype(float), np.zeros(100), np.ones(100)], axis=1)
+    rows = Cases(x=x, y=np.zeros(100), group=group)
+    judge = make_judge(
+        "number",
+        arrays={"weight": np.array([[0.5], [0.0], [0.05]])},  # wrong by .55 and by .05
+        settings=Settings(personal=True, steps=0),
+        kept={"own": np.array([[0.0], [0.0], [0.25]])},  # wrong by .25 for everybody
+        tuning_rounds=0,
+    )
+
+    def chosen(validation: Cases) -> Any:
+        far = replace(rows, y=np.full(100, 9.0))  # so neither shift nor start can win
+        return choose(judge, Prepared(train=far, held_out=rows, validation=validation))
+
+    judge = replace(judge, plan=replace(judge.plan, start={"weight": np.full((3, 1), 5.0)}))
+    by_patient, by_row = chosen(rows), chosen(replace(rows, group=np.arange(100)))
+    assert by_patient["scores"] == by_row["scores"]
+    assert by_patient["scores"]["personalised"] == pytest.approx(0.25)
+    assert by_patient["scores"]["federated"] == pytest.approx(0.3)
+    assert (by_patient["chosen"], by_row["chosen"]) == ("federated", "personalised")

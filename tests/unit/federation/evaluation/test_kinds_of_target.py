@@ -163,7 +163,18 @@ def test_the_loss_by_which_a_site_chooses_is_the_textbooks() -> None:
         cases = make_toy_cases(kind, n=70, seed=5)
         judge = make_judge(kind, arrays=train_toy(kind, cases))
         raw = judge.federated(cases)
-        assert judge.kind.loss(cases, judge.kind.read(raw)) == pytest.approx(expected(cases.y, raw))
+        losses = judge.kind.losses(cases, judge.kind.read(raw))
+        assert losses.each.mean() == pytest.approx(expected(cases.y, raw))
+        assert set(losses.weight) == {1.0}
+
+
+def test_the_loss_of_risks_and_masks_is_one_less_the_figure_that_leads() -> None:
+    for kind in ("survival", "mask"):
+        found, held_out, raw = judged(kind)
+        kind_ = make_judge(kind).kind
+        losses = kind_.losses(held_out, kind_.read(raw))
+        mean = losses.each @ losses.weight / losses.weight.sum()
+        assert mean == pytest.approx(1 - values(found)[kind_.metrics[0]])
 
 
 def test_a_site_without_one_of_the_classes_says_so_and_still_has_its_accuracy() -> None:
