@@ -31,4 +31,3 @@ def pulled_slope(slope: Array, weights: Array, *, anchor: Array, strength: float
     """
     pulled: Array = slope + strength * (weights - anchor)
     return pulled
-

@@ -94,7 +94,8 @@ def descend(
     Srivastava et al., JMLR 15, 2014 (dropout).
     """
     model = {name: array.copy() for name, array in start.items()}
-    slope_of, velocity = SLOPES[Layout.of(model).target], {}
+    slope_of = SLOPES[Layout.of(model).target]
+    velocity: Stack = {}
     x, y = (np.concatenate([getattr(site, name) for site in sites]) for name in ("x", "y"))
     sizes = np.minimum([site.n for site in sites], settings.batch_size)
     rows = (np.arange(sizes.max()) < sizes[:, None]) / sizes[:, None]
@@ -140,7 +141,7 @@ def _batches(
     *,
     steps: int,
     generators: Sequence[np.random.Generator],
-) -> Iterator[npt.NDArray[np.intp]]:
+) -> Iterator[npt.NDArray[np.int32]]:
     """Deal each site's shuffled cases without end; yield rows of all sites, (M, B), padded.
 
     A pass takes every case once; a batch may hold the end of one and the

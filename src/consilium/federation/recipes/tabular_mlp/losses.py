@@ -39,7 +39,8 @@ def _classes_loss(out: Outputs, y: Matrix) -> Matrix:
 def _classes_slope(out: Outputs, y: Matrix) -> Outputs:
     raised = np.exp(out - out.max(axis=2, keepdims=True))
     chances: Outputs = raised / raised.sum(axis=2, keepdims=True)
-    return chances - (y[:, :, None] == np.arange(out.shape[2]))
+    chances -= y[:, :, None] == np.arange(out.shape[2])
+    return chances
 
 
 def _number_loss(out: Outputs, y: Matrix) -> Matrix:

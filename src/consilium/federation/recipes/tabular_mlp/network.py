@@ -150,8 +150,8 @@ def forward(
     -------
     Ioffe, Szegedy, ICML 2015, arXiv:1502.03167 (batch normalisation).
     """
-    layout, layers, moments = Layout.of(model), [], {}
-    signal = x
+    layout, layers, signal = Layout.of(model), [], x
+    moments: Stack = {}
     for place in range(layout.hidden):
         name, mask = f"hidden{place + 1}", masks[place] if masks else None
         raw = signal @ model[f"{name}.weight"] + model[f"{name}.bias"][:, None, :]
