@@ -7,7 +7,12 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from consilium.federation.aggregation import check_rule, check_sites, least_sites
+from consilium.federation.aggregation import (
+    check_named_sites,
+    check_rule,
+    check_sites,
+    least_sites,
+)
 from consilium.federation.contract import Needs
 from consilium.federation.registry import Recipes
 from consilium.gate.orders import (
@@ -88,6 +93,8 @@ def read_draft(value: Json, *, recipes: Recipes) -> Draft:
     rule_settings = check_rule(draft.rule, draft.rule_settings)
     quorum = draft.quorum or _usual_quorum(draft)
     check_sites(draft.rule, rule_settings, given=quorum)
+    invited = {wish.participant for wish in draft.invite}
+    check_named_sites(draft.rule, rule_settings, sites=invited)
     return replace(draft, settings=settings, rule_settings=rule_settings, quorum=quorum)
 
 

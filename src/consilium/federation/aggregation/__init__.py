@@ -13,6 +13,7 @@ from consilium.federation.aggregation.records import Aggregated, Contribution, R
 from consilium.federation.aggregation.rules import (
     RULES,
     aggregate,
+    check_named_sites,
     check_rule,
     check_sites,
     check_update,
@@ -26,6 +27,7 @@ __all__ = [
     "Contribution",
     "Rule",
     "aggregate",
+    "check_named_sites",
     "check_rule",
     "check_sites",
     "check_update",

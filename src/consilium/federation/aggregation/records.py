@@ -62,7 +62,10 @@ def one_site(settings: Mapping[str, Any]) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A named way to the next model: combine the updates into one, then step with it."""
+    """A named way to the next model: combine the updates into one, then step with it.
+
+    `site_settings` are the settings that name a participant of the study.
+    """
 
     name: str
     combine: Combine
@@ -70,3 +73,4 @@ class Rule:
     schema: tuple[Setting, ...] = ()
     least_sites: LeastSites = one_site
     needs_loss: bool = False
+    site_settings: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from consilium.federation.aggregation.adaptive import ADAPTIVE
 from consilium.federation.aggregation.averaging import AVERAGING
 from consilium.federation.aggregation.fairness import FAIRNESS
+from consilium.federation.aggregation.fltrust import FLTRUST
 from consilium.federation.aggregation.records import (
     Aggregated,
     Contribution,
@@ -24,7 +25,7 @@ from consilium.kernel.identifiers import ParticipantId
 from consilium.models.weights import Arrays
 
 RULES: Mapping[str, Rule] = {
-    rule.name: rule for rule in (*AVERAGING, *ADAPTIVE, *FAIRNESS, *ROBUST)
+    rule.name: rule for rule in (*AVERAGING, *ADAPTIVE, *FAIRNESS, *ROBUST, *FLTRUST)
 }
 """Every rule by name."""
 
@@ -56,8 +57,8 @@ def aggregate(
     ------
     InputError
         `federation.unknown_rule`, `federation.bad_setting`,
-        `federation.too_few_sites`, `federation.bad_update`; the last also when
-        the result is not finite.
+        `federation.too_few_sites`, `federation.no_root`,
+        `federation.bad_update`; the last also when the result is not finite.
 
     Discloses
     ---------
@@ -179,6 +180,27 @@ def check_sites(name: str, settings: Mapping[str, Any], *, given: int) -> None:
     Nothing: it sees settings and a number of hospitals.
     """
     _check_number(find_rule(name), check_rule(name, settings), given=given)
+
+
+def check_named_sites(
+    name: str, settings: Mapping[str, Any], *, sites: Collection[ParticipantId]
+) -> None:
+    """Refuse settings that name somebody who is not invited, where a rule names a site.
+
+    Raises
+    ------
+    InputError
+        `federation.bad_setting`, and what `check_rule` raises.
+
+    Discloses
+    ---------
+    Nothing: it sees settings and names.
+    """
+    filled = check_rule(name, settings)
+    for setting in find_rule(name).site_settings:
+        if filled[setting] not in sites:
+            allowed = " | ".join(sorted(sites))
+            raise InputError("federation.bad_setting", owner=name, setting=setting, allowed=allowed)
 
 
 def least_sites(name: str, settings: Mapping[str, Any]) -> int:
