@@ -11,11 +11,11 @@ stay visible to it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from consilium.federation.contract import Matrix, Vector
+from consilium.federation.contract import Cases, Matrix, Needs, Prepared, Vector
 from consilium.gate.orders import FieldNeed
 from consilium.models.weights import Arrays
 
@@ -52,6 +52,20 @@ def expand(x: Matrix, features: Sequence[FieldNeed]) -> Matrix:
     """
     blocks = [_block(x[:, place], need) for place, need in enumerate(features)]
     return np.concatenate(blocks, axis=1) if blocks else np.empty((len(x), 0))
+
+
+def prepare_inputs(train: Cases, held_out: Cases, *, needs: Needs, scaling: str) -> Prepared:
+    """Make indicators, and z-scores learnt from `train` where the scaling is the site's own.
+
+    Discloses
+    ---------
+    Nothing: what it returns stays in the job process.
+    """
+    parts = [expand(cases.x, needs.columns) for cases in (train, held_out)]
+    if scaling == "site":
+        learnt = learn_scaling(parts[0])
+        parts = [learnt.apply(inputs) for inputs in parts]
+    return Prepared(train=replace(train, x=parts[0]), held_out=replace(held_out, x=parts[1]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

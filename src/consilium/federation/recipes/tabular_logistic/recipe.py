@@ -31,10 +31,9 @@ from consilium.federation.recipes.tabular_logistic.descent import (
 )
 from consilium.federation.recipes.tabular_logistic.inputs import (
     count_inputs,
-    expand,
     lacks_scaling,
-    learn_scaling,
     no_moments,
+    prepare_inputs,
     scale_inputs,
     take_moments,
 )
@@ -42,7 +41,6 @@ from consilium.federation.settings_schema import Setting, fill_settings, read_sc
 from consilium.kernel.canonical import Json
 from consilium.kernel.errors import InputError
 from consilium.models.weights import Arrays
-
 
 PERSONAL = "personal."
 """What stands before the names of a personal model's arrays."""
@@ -169,15 +167,6 @@ class TabularLogistic:
             plan=plan,
         )
         return evaluate_site(judge, prepared)
-
-
-def prepare_inputs(train: Cases, held_out: Cases, *, needs: Needs, scaling: str) -> Prepared:
-    """Make indicators, and z-scores where the scaling is the site's own."""
-    parts = [expand(cases.x, needs.columns) for cases in (train, held_out)]
-    if scaling == "site":
-        learnt = learn_scaling(parts[0])
-        parts = [learnt.apply(inputs) for inputs in parts]
-    return Prepared(train=replace(train, x=parts[0]), held_out=replace(held_out, x=parts[1]))
 
 
 @cache
