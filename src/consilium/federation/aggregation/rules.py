@@ -10,6 +10,7 @@ import numpy as np
 
 from consilium.federation.aggregation.adaptive import ADAPTIVE
 from consilium.federation.aggregation.averaging import AVERAGING
+from consilium.federation.aggregation.bagging import BAGGING
 from consilium.federation.aggregation.fairness import FAIRNESS
 from consilium.federation.aggregation.fltrust import FLTRUST
 from consilium.federation.aggregation.records import (
@@ -25,7 +26,7 @@ from consilium.kernel.identifiers import ParticipantId
 from consilium.models.weights import Arrays
 
 RULES: Mapping[str, Rule] = {
-    rule.name: rule for rule in (*AVERAGING, *ADAPTIVE, *FAIRNESS, *ROBUST, *FLTRUST)
+    rule.name: rule for rule in (*AVERAGING, *ADAPTIVE, *FAIRNESS, *ROBUST, *FLTRUST, *BAGGING)
 }
 """Every rule by name."""
 

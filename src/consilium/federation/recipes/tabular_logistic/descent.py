@@ -22,15 +22,24 @@ class Settings:
     proximal_mu: float = 0.0
     l2: float = 0.0
     init: str = "uniform"
+    scaling: str = "site"
+    personal: str = "none"
+    personal_lambda: float = 0.1
 
 
 def descend(
-    x: Matrix, y: Vector, start: Vector, *, settings: Settings, generator: np.random.Generator
+    x: Matrix,
+    y: Vector,
+    start: Vector,
+    *,
+    settings: Settings,
+    generator: np.random.Generator,
+    home: Vector | None = None,
 ) -> Vector:
     """Take `settings.local_steps` steps from `start`.
 
     Each step lowers the mean log loss of one batch, plus
-    μ/2 ‖w - start‖² (FedProx) and l2/2 ‖w‖² without the intercept.
+    μ/2 ‖w - home‖² (FedProx) and l2/2 ‖w‖² without the intercept.
 
     Parameters
     ----------
@@ -40,6 +49,8 @@ def descend(
         Labels, 0 or 1.
     start : array of shape (d + 1,), float64
         Weights, the intercept last.
+    home : array of shape (d + 1,), float64, optional
+        The weights that the proximal term pulls to; `start` if not given.
 
     Returns
     -------
@@ -57,7 +68,8 @@ def descend(
     shrink = np.full(len(start), settings.l2)
     shrink[-1] = 0.0
     weights = start.copy()
-    batches = _batches(len(y), settings.batch_size, generator)
+    goal = start if home is None else home
+    batches = deal_batches(len(y), settings.batch_size, generator)
     # A learning rate may diverge; the output gate refuses what is not finite.
     with np.errstate(over="ignore", invalid="ignore"):
         for batch in islice(batches, settings.local_steps):
@@ -65,7 +77,7 @@ def descend(
             error = 0.5 * (1.0 + np.tanh(0.5 * (rows @ weights))) - y[batch]
             slope = rows.T @ error / len(batch)
             if settings.proximal_mu:
-                slope += settings.proximal_mu * (weights - start)
+                slope += settings.proximal_mu * (weights - goal)
             if settings.l2:
                 slope += shrink * weights
             weights -= settings.learning_rate * slope
@@ -84,8 +96,15 @@ def mean_log_loss(x: Matrix, y: Vector, weights: Vector) -> float:
         return float(np.mean(np.logaddexp(0.0, z) - y * z))
 
 
-def _batches(n: int, size: int, generator: np.random.Generator) -> Iterator[npt.NDArray[np.intp]]:
-    """Deal shuffled batches without end; each pass takes every case once."""
+def deal_batches(
+    n: int, size: int, generator: np.random.Generator
+) -> Iterator[npt.NDArray[np.intp]]:
+    """Deal shuffled batches without end; each pass takes every case once.
+
+    Discloses
+    ---------
+    Nothing: it sees numbers of rows.
+    """
     while True:
         order = generator.permutation(n)
         for begin in range(0, n, size):

@@ -31,13 +31,19 @@ from consilium.federation.recipes.tabular_logistic.descent import (
 )
 from consilium.federation.recipes.tabular_logistic.inputs import (
     count_inputs,
-    expand,
-    learn_scaling,
+    lacks_scaling,
+    no_moments,
+    prepare_inputs,
+    scale_inputs,
+    take_moments,
 )
 from consilium.federation.settings_schema import Setting, fill_settings, read_schema
 from consilium.kernel.canonical import Json
 from consilium.kernel.errors import InputError
 from consilium.models.weights import Arrays
+
+PERSONAL = "personal."
+"""What stands before the names of a personal model's arrays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,8 @@ class TabularLogistic:
     """Logistic regression on a table.
 
     The model's arrays are `weight` of shape (inputs,) and `bias` of shape (1,),
-    float64.
+    float64; with `scaling = "shared"` the inputs' moments too. What a site keeps
+    is its personal model, `personal.weight` and `personal.bias`.
     """
 
     name: str = "tabular-logistic"
@@ -74,31 +81,27 @@ class TabularLogistic:
         width = count_inputs(needs.columns)
         bound = 1.0 / math.sqrt(width) if settings.init == "uniform" and width else 0.0
         drawn = np.random.default_rng(seed).uniform(-bound, bound, size=width + 1)
-        return _arrays(drawn)
+        return _arrays(drawn) | (no_moments(width) if settings.scaling == "shared" else {})
 
     def prepare(
         self, train: Cases, held_out: Cases, *, needs: Needs, settings: Settings, chance: Chance
     ) -> Prepared:
         """Make indicators and z-scores; the scaling is learnt from `train` alone.
 
+        With `scaling = "shared"` the model scales, so what is missing stays so.
+
         Raises
         ------
         InputError
             `federation.no_cases`, `federation.bad_label`.
         """
-        del settings, chance
+        del chance
         for cases in (train, held_out):
             if not np.isin(cases.y, (0.0, 1.0)).all():
                 raise InputError("federation.bad_label", recipe=self.name)
         if not train.n:
             raise InputError("federation.no_cases", recipe=self.name)
-        features = needs.columns
-        inputs = expand(train.x, features)
-        scaling = learn_scaling(inputs)
-        return Prepared(
-            train=replace(train, x=scaling.apply(inputs)),
-            held_out=replace(held_out, x=scaling.apply(expand(held_out.x, features))),
-        )
+        return prepare_inputs(train, held_out, needs=needs, scaling=settings.scaling)
 
     def train(
         self,
@@ -110,37 +113,42 @@ class TabularLogistic:
         number: int,
         kept: Arrays,
     ) -> Trained:
-        """Take a round's steps from the global weights.
+        """Take a round's steps from the global weights, and from the personal ones if any.
 
         Discloses
         ---------
         The weights, and the mean log loss over the training part before and
-        after; no figure of fewer cases than the whole part.
+        after; no figure of fewer cases than the whole part. A round that
+        learns the shared scaling says the inputs' moments and trains nothing.
+        The personal model stays.
         """
-        del kept
-        before = _weights(start)
+        if lacks_scaling(start):
+            return Trained(arrays={**start, **take_moments(cases.x)}, facts={}, kept=kept)
+        x, before = scale_inputs(cases.x, start), _weights(start)
         after = descend(
-            cases.x,
-            cases.y,
-            before,
-            settings=settings,
-            generator=chance.draw("train", number),
+            x, cases.y, before, settings=settings, generator=chance.draw("train", number)
         )
         losses = {
-            "loss_before": mean_log_loss(cases.x, cases.y, before),
-            "loss_after": mean_log_loss(cases.x, cases.y, after),
+            "loss_before": mean_log_loss(x, cases.y, before),
+            "loss_after": mean_log_loss(x, cases.y, after),
         }
         facts: dict[str, Json] = {
             name: loss if math.isfinite(loss) else None for name, loss in losses.items()
         }
-        return Trained(arrays=_arrays(after), facts=facts)
+        personal: Arrays = {}
+        if settings.personal == "ditto":
+            own = _train_personal(
+                x, cases.y, before, settings=settings, chance=chance, number=number, kept=kept
+            )
+            personal = {f"{PERSONAL}{name}": array for name, array in _arrays(own).items()}
+        return Trained(arrays={**start, **_arrays(after)}, facts=facts, kept=personal)
 
     def predict(self, cases: Cases, arrays: Arrays, settings: Settings, *, kept: Arrays) -> Vector:
         """Return each case's log-odds. They stay in the job process."""
-        del settings, kept
-        weights = _weights(arrays)
+        del settings
+        weights = _weights(kept, PERSONAL) if kept else _weights(arrays)
         with np.errstate(over="ignore", invalid="ignore"):
-            z: Vector = cases.x @ weights[:-1] + weights[-1]
+            z: Vector = scale_inputs(cases.x, arrays) @ weights[:-1] + weights[-1]
         return z
 
     def evaluate(
@@ -148,14 +156,14 @@ class TabularLogistic:
     ) -> dict[str, Json]:
         """Judge a model on the held-out part; aggregate figures only.
 
-        Local-only training goes without the proximal term, which pulls towards
-        a federation that it does not have.
+        Local-only training goes without the proximal term and without a
+        personal model, which pull towards a federation that it does not have.
         """
         judge = Judge(
             recipe=self,
             arrays=arrays,
             settings=settings,
-            alone=replace(settings, proximal_mu=0.0),
+            alone=replace(settings, proximal_mu=0.0, personal="none"),
             plan=plan,
         )
         return evaluate_site(judge, prepared)
@@ -167,8 +175,35 @@ def _schema() -> tuple[Setting, ...]:
     return read_schema(tomllib.loads(text)["settings"])
 
 
-def _weights(arrays: Arrays) -> Vector:
-    return np.concatenate([arrays["weight"], arrays["bias"]]).astype(np.float64)
+def _train_personal(
+    x: Matrix,
+    y: Vector,
+    home: Vector,
+    *,
+    settings: Settings,
+    chance: Chance,
+    number: int,
+    kept: Arrays,
+) -> Vector:
+    """Take Ditto's steps: the personal model's own loss, pulled to the global weights.
+
+    Sources
+    -------
+    Li, Hu, Beirami, Smith, ICML 2021, arXiv:2012.04221, algorithm 1.
+    """
+    return descend(
+        x,
+        y,
+        _weights(kept, PERSONAL) if kept else home,
+        settings=replace(settings, proximal_mu=settings.personal_lambda),
+        generator=chance.draw("personal", number),
+        home=home,
+    )
+
+
+def _weights(arrays: Arrays, prefix: str = "") -> Vector:
+    both = [arrays[f"{prefix}weight"], arrays[f"{prefix}bias"]]
+    return np.concatenate(both).astype(np.float64)
 
 
 def _arrays(weights: Vector) -> dict[str, Matrix]:
