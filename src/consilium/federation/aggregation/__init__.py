@@ -13,11 +13,13 @@ from consilium.federation.aggregation.records import Aggregated, Contribution, R
 from consilium.federation.aggregation.rules import (
     RULES,
     aggregate,
+    check_mean_rule,
     check_rule,
     check_sites,
     check_update,
     find_rule,
     least_sites,
+    step_on_mean,
 )
 
 __all__ = [
@@ -26,10 +28,12 @@ __all__ = [
     "Contribution",
     "Rule",
     "aggregate",
+    "check_mean_rule",
     "check_rule",
     "check_sites",
     "check_update",
     "find_rule",
     "least_sites",
     "mean_update",
+    "step_on_mean",
 ]
