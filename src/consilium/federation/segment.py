@@ -202,7 +202,9 @@ class _Segment:
             result = aggregate(
                 study.rule,
                 weights,
-                contributions={site: as_contribution(reply) for site, reply in replies.items()},
+                contributions={
+                    site: as_contribution(reply, study) for site, reply in replies.items()
+                },
                 state=memory,
                 settings=study.rule_settings,
             )

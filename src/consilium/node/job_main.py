@@ -37,6 +37,7 @@ class OpenLease:
     id: LeaseId
     file: BinaryIO
     facts: Mapping[str, Json]
+    kept: bytes = b""
 
 
 class SocketDesk:
@@ -91,13 +92,23 @@ class SocketDesk:
         if answer.file is None:
             raise PeerError("engine.desk_closed", detail="a lease without a file")
         return OpenLease(
-            id=LeaseId(str(answer.line["lease"])), file=answer.file, facts=answer.line["facts"]
+            id=LeaseId(str(answer.line["lease"])),
+            file=answer.file,
+            facts=answer.line["facts"],
+            kept=answer.body,
         )
 
-    def release(self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json]) -> bytes:
+    def release(
+        self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json], kept: bytes = b""
+    ) -> bytes:
         """Give a result to the output gate and get the bytes to send."""
-        line: dict[str, Json] = {"call": "release", "lease": lease, "facts": dict(facts)}
-        return self._ask(line, update).body
+        line: dict[str, Json] = {
+            "call": "release",
+            "lease": lease,
+            "facts": dict(facts),
+            "kept": len(kept),
+        }
+        return self._ask(line, update + kept).body
 
     def converse(self, order: bytes, question: Question) -> bytes:
         """Pass one step of a secure sum to the node, which alone holds the keys for it."""

@@ -10,7 +10,8 @@ from pathlib import Path
 from consilium.dataspace.records import PrivacyBudget
 from consilium.dataspace.wire.serving import Serving
 from consilium.federation.registry import Recipes
-from consilium.federation.secure import StoredMemory, SumDesk
+from consilium.federation.secure import SumDesk
+from consilium.federation.secure.store import StoredMemory
 from consilium.federation.statistics.site import installed_statistics
 from consilium.gate.gate import Gate
 from consilium.gate.statistics import NAME as STATISTICS

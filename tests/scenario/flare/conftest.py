@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +33,20 @@ from consilium.federation.flare.processes import SupervisedChild, client_command
 from consilium.federation.folder import SegmentFolder
 from consilium.federation.records import StartingPoint
 from consilium.federation.registry import Recipes
+from consilium.federation.secure import PassingMemory, SumDesk
 from consilium.gate.orders import (
+    ArrayNeed,
     FieldNeed,
     Invitation,
+    Masking,
     Order,
     RecipeRef,
     Study,
     peek_study,
     sign_study,
 )
-from consilium.gate.replies import Answer, pack_reply
+from consilium.gate.replies import TRAIN, Answer, pack_reply
+from consilium.gate.sums import MASKED, Question, SumPlace
 from consilium.kernel.canonical import Digest, Json, digest_of
 from consilium.kernel.clock import write_time
 from consilium.kernel.errors import ConsiliumError
@@ -55,7 +60,7 @@ from consilium.kernel.identifiers import (
     participant_id,
 )
 from consilium.ledger.keys import SigningKey
-from consilium.models.weights import pack_arrays
+from consilium.models.weights import pack_arrays, unpack_arrays
 from consilium.node.desk import DeskServer
 from consilium.node.job_main import OpenLease
 
@@ -161,6 +166,8 @@ class StandInDesk:
     refuse_admission: ConsiliumError | None = None
     refuse_lease: ConsiliumError | None = None
     hold: Callable[[int], None] = lambda number: None
+    hear: Callable[[str, int], None] = lambda step, number: None
+    """Called before a step of a secure sum is answered."""
 
     @property
     def participant(self) -> ParticipantId:
@@ -188,7 +195,17 @@ class StandInDesk:
         }
         return OpenLease(id=LeaseId(new_urn()), file=self.data.open("rb"), facts=facts)
 
-    def release(self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json]) -> bytes:
+    @cached_property
+    def sums(self) -> SumDesk:
+        return SumDesk(self.participant, key=self.key, memory=PassingMemory())
+
+    def converse(self, order: bytes, question: Question) -> bytes:
+        self.hear(question.step, question.round)
+        return self.sums.answer(_place(Order.from_json(order), question), question)
+
+    def release(
+        self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json], kept: bytes = b""
+    ) -> bytes:
         order, kind, number, model = self._task
         rest = {name: value for name, value in facts.items() if name not in ("n", "work_s")}
         answer = Answer(
@@ -202,7 +219,21 @@ class StandInDesk:
             facts=rest,
             work_s=float(str(facts["work_s"])),
         )
+        if kind == TRAIN and peek_study(order.signed_study).secure is not None:
+            place = _place(order, Question(step="", round=number, model=model))
+            masked = self.sums.mask(place, unpack_arrays(update), cases=answer.n)
+            answer = replace(answer, n=0, facts={}, masked=masked.statement)
+            update = pack_arrays({MASKED: masked.vector})
         return pack_reply(self.key, answer, update=update)
+
+
+def _place(order: Order, question: Question) -> SumPlace:
+    return SumPlace(
+        study=peek_study(order.signed_study),
+        order=order,
+        round=question.round,
+        model=question.model,
+    )
 
 
 @dataclass
@@ -286,7 +317,13 @@ class EngineSpace:
         )
 
     def order(
-        self, *, rounds: int = 3, quorum: int = 2, deadline_s: float = 20.0, seed: int = 1
+        self,
+        *,
+        rounds: int = 3,
+        quorum: int = 2,
+        deadline_s: float = 20.0,
+        seed: int = 1,
+        secure: Masking | None = None,
     ) -> tuple[Order, bytes]:
         """Write a signed study over all sites, and an order for its first segment."""
         recipe = Recipes().find("tabular-logistic")
@@ -312,6 +349,11 @@ class EngineSpace:
             sites=tuple(self._invite(site.desk) for site in self.sites.values()),
             created=write_time(now),
             expires=write_time(now + timedelta(days=1)),
+            layout=tuple(
+                ArrayNeed(name=name, shape=tuple(array.shape))
+                for name, array in sorted(self._start().items())
+            ),
+            secure=secure,
         )
         signed = sign_study(self.lead, study)
         return (

@@ -158,7 +158,7 @@ class FlareCast:
         return {names[name]: data for name, data in sorted(gathering.replies.items())}
 
     def _ask_one(self, name: str, question: Question, gathering: _Gathering, end: float) -> None:
-        while (left := end - time.monotonic()) > 0 and self._is_alive(name):
+        while (left := end - time.monotonic()) > 0 and self._is_wanted(name):
             with self._engine.new_context() as context:
                 replies = self._engine.send_aux_request(
                     targets=[name],
@@ -191,6 +191,9 @@ class FlareCast:
 
     def _is_alive(self, name: str) -> bool:
         return self._communicator.get_client_disconnect_time(name) is None
+
+    def _is_wanted(self, name: str) -> bool:
+        return self._is_alive(name) and not self._abort.triggered
 
     def _check_abort(self) -> None:
         if self._abort.triggered:

@@ -80,9 +80,12 @@ class RecipeExecutor(Executor):
         The reply that the node's desk released, or a refusal's code and public
         sentence. Nothing else.
         """
-        return _replied(
-            lambda: self._find_worker(fl_ctx).work(_as_task(task_name, shareable, fl_ctx))
-        )
+
+        def work() -> bytes:
+            task = _as_task(task_name, shareable, fl_ctx)
+            return self._find_worker(fl_ctx).work(task)
+
+        return _replied(work)
 
     def answer(self, topic: str, request: Shareable, fl_ctx: FLContext) -> Shareable:  # noqa: ARG002
         """Answer one step of a secure sum; called from FLARE's own threads.
@@ -91,7 +94,12 @@ class RecipeExecutor(Executor):
         ---------
         What the node's desk answers, or a refusal's code and public sentence.
         """
-        return _replied(lambda: self._find_worker(fl_ctx).converse(_as_question(request, fl_ctx)))
+
+        def converse() -> bytes:
+            question = _as_question(request, fl_ctx)
+            return self._find_worker(fl_ctx).converse(question)
+
+        return _replied(converse)
 
     def _find_worker(self, fl_ctx: FLContext) -> SiteWork:
         if self._worker is None:
