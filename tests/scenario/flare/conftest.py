@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -63,6 +64,9 @@ from consilium.ledger.keys import SigningKey
 from consilium.models.weights import pack_arrays, unpack_arrays
 from consilium.node.desk import DeskServer
 from consilium.node.job_main import OpenLease
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "trust"))
+"""For the recorder of bytes."""
 
 SPACE = "test.example"
 FEATURES = ("age", "dose")
@@ -159,6 +163,7 @@ class StandInDesk:
 
     name: str
     data: Path
+    features: tuple[str, ...] = FEATURES
     key: SigningKey = field(default_factory=SigningKey.generate)
     admitted: list[bytes] = field(default_factory=list)
     leases: list[int] = field(default_factory=list)
@@ -190,7 +195,7 @@ class StandInDesk:
         self._task = (Order.from_json(order), kind, round, model)
         facts: dict[str, Json] = {
             "participant": self.participant,
-            "columns": [{"name": name, "kind": "number"} for name in FEATURES],
+            "columns": [{"name": name, "kind": "number"} for name in self.features],
             "min_cases": 1,
         }
         return OpenLease(id=LeaseId(new_urn()), file=self.data.open("rb"), facts=facts)
@@ -281,8 +286,11 @@ def all_gone(processes: list[psutil.Process]) -> bool:
 class EngineSpace:
     """A hub's engine and some sites on this machine's loopback."""
 
-    def __init__(self, folder: Path, names: tuple[str, ...]) -> None:
+    def __init__(
+        self, folder: Path, names: tuple[str, ...], *, features: tuple[str, ...] = FEATURES
+    ) -> None:
         self.folder = folder
+        self.features = features
         self.authority = Authority()
         self.address = EngineAddress(
             host="localhost", port=_free_port(), project=SPACE, server=f"engine.{SPACE}"
@@ -290,11 +298,13 @@ class EngineSpace:
         self.server_kit = folder / "server"
         self.submitter_kit = folder / "submitter"
         self.submitter = f"submitter@{SPACE}"
+        self.server_credentials = self.authority.issue(self.address.server, host="localhost")
         self._write_hub()
         self.server = SupervisedChild(
             "engine", server_command(self.server_kit), folder=self.server_kit
         )
         self.engine = FlareEngine(self.server_kit, space=SPACE)
+        self.credentials: dict[str, Credentials] = {}
         self.sites = {name: self._make_site(name) for name in names}
         self.lead = SigningKey.generate()
         self.jobs: list[str] = []
@@ -338,7 +348,7 @@ class EngineSpace:
             purpose="testing",
             lead=participant_id(SPACE, "lead"),
             recipe=RecipeRef(name=recipe.name, version=recipe.version, digest=recipe.digest),
-            features=tuple(FieldNeed(name=name, kind="number") for name in FEATURES),
+            features=tuple(FieldNeed(name=name, kind="number") for name in self.features),
             label="ill",
             rule="fedavg",
             start=digest_of(start),
@@ -390,8 +400,22 @@ class EngineSpace:
             lambda: number in folder.rounds(), within_s=within_s, what=f"end of round {number}"
         )
 
+    def lead_through(self, name: str, port: int) -> None:
+        """Let one site reach the hub through another port of the loopback."""
+        desk = DeskAddress(
+            path="consilium.node.job_main.SocketDesk",
+            arguments={"address": str(self.folder / f"{name}.sock")},
+        )
+        write_site_kit(
+            self.sites[name].kit,
+            name=name,
+            address=replace(self.address, port=port),
+            credentials=self.credentials[name],
+            desk=desk,
+        )
+
     def _start(self) -> dict[str, Any]:
-        return {"bias": np.zeros(1), "weight": np.zeros(len(FEATURES))}
+        return {"bias": np.zeros(1), "weight": np.zeros(len(self.features))}
 
     def _invite(self, desk: StandInDesk) -> Invitation:
         return Invitation(
@@ -411,22 +435,24 @@ class EngineSpace:
         write_server_kit(
             self.server_kit,
             address=self.address,
-            credentials=self.authority.issue(self.address.server, host="localhost"),
+            credentials=self.server_credentials,
             submitter=self.submitter_kit,
         )
 
     def _make_site(self, name: str) -> Site:
         kit, socket_path = self.folder / name, self.folder / f"{name}.sock"
+        credentials = self.credentials[name] = self.authority.issue(name)
         write_site_kit(
             kit,
             name=name,
             address=self.address,
-            credentials=self.authority.issue(name),
+            credentials=credentials,
             desk=DeskAddress(
                 path="consilium.node.job_main.SocketDesk", arguments={"address": str(socket_path)}
             ),
         )
-        desk = StandInDesk(name, _write_data(self.folder / f"{name}.npz", seed=len(name)))
+        data = _write_data(self.folder / f"{name}.npz", seed=len(name), width=len(self.features))
+        desk = StandInDesk(name, data, self.features)
         return Site(
             desk=desk,
             kit=kit,
@@ -435,10 +461,10 @@ class EngineSpace:
         )
 
 
-def _write_data(path: Path, *, seed: int) -> Path:
+def _write_data(path: Path, *, seed: int, width: int) -> Path:
     chance = np.random.default_rng(seed)
     n = 60
-    x = chance.normal(size=(n, len(FEATURES)))
+    x = chance.normal(size=(n, width))
     y = (x[:, 0] + chance.normal(size=n) > 0).astype(np.float64)
     part = (np.arange(n) % 3 == 0).astype(np.int8)
     np.savez(path, x=x, y=y, group=np.arange(n), part=part)
@@ -456,8 +482,8 @@ def make_space(tmp_path: Path) -> Iterator[Callable[..., EngineSpace]]:
     """Make spaces that leave nothing behind."""
     made: list[EngineSpace] = []
 
-    def make(*names: str) -> EngineSpace:
-        space = EngineSpace(tmp_path / f"space-{len(made)}", names)
+    def make(*names: str, **given: Any) -> EngineSpace:
+        space = EngineSpace(tmp_path / f"space-{len(made)}", names, **given)
         made.append(space)
         return space
 

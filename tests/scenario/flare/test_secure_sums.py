@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
+from recorder import Recorder, engine_contexts
+from scipy import stats
 
 from consilium.federation.folder import SegmentFolder
 from consilium.federation.ports import EngineStatus
@@ -25,6 +30,10 @@ MakeSpace = Callable[..., EngineSpace]
 NAMES = ("east", "north", "south", "west")
 MASKS = Masking(clip=2.0, max_cases=60)
 LONGEST_GAP_S = 15.0
+
+
+WIDE = tuple(f"x{number}" for number in range(1_999))
+"""Columns of a model of two thousand parameters."""
 
 
 class Stop:
@@ -110,3 +119,78 @@ def test_after_a_kill_at_the_hub_in_the_middle_of_a_sum_the_study_ends_with_the_
     job = space.engine.submit(again, point.model, path)
     space.wait_for_end(job, resumed)
     assert resumed.final() == undisturbed.final()
+
+
+@contextmanager
+def recorded(space: EngineSpace, name: str) -> Iterator[Recorder]:
+    """Keep every byte between one site's engine and the hub's, in the clear."""
+    keys = space.folder / "recorder"
+    keys.mkdir()
+    server, site = space.server_credentials, space.credentials[name]
+    for stem, found in (("engine-server", server), ("engine", site)):
+        (keys / f"{stem}.crt").write_bytes(found.certificate)
+        (keys / f"{stem}.key").write_bytes(found.key)
+    (keys / "root.crt").write_bytes(server.root)
+    front, back = engine_contexts(keys, keys)
+    recorder = Recorder(space.address.port, front=front, back=back)
+    space.lead_through(name, recorder.port)
+    try:
+        yield recorder
+    finally:
+        space.sites[name].stop()
+        recorder.close()
+
+
+def masked_vectors(sent: bytes, *, size: int) -> list[np.ndarray[Any, Any]]:
+    """Find masked updates in what a site sent: the array's entry, then its bytes."""
+    found = []
+    for entry in re.finditer(rb'"masked":\{"dtype":"U32","shape":\[%d\]' % size, sent):
+        start = sent.index(b"}", sent.index(b"data_offsets", entry.start()))
+        begin = start + len(re.match(rb"\}\}? *", sent[start:]).group())  # type: ignore[union-attr]
+        found.append(np.frombuffer(sent[begin : begin + 4 * size], dtype="<u4"))
+    return found
+
+
+def test_what_the_hub_sees_of_one_update_is_noise_and_costs_less_than_twice(
+    make_space: MakeSpace,
+) -> None:
+    space = make_space(*NAMES, features=WIDE)
+    updates: list[bytes] = []
+    east = space.sites["east"].desk
+    mask = east.sums.mask
+
+    def keep(place: Any, arrays: Any, *, cases: int) -> Any:
+        updates.append(np.concatenate([arrays["bias"], arrays["weight"]]))  # type: ignore[arg-type]
+        return mask(place, arrays, cases=cases)
+
+    east.sums.mask = keep  # type: ignore[method-assign]
+    with recorded(space, "east") as recorder:
+        space.start()
+        secure = space.run(
+            *space.order(rounds=2, quorum=3, deadline_s=120, secure=MASKS), within_s=60
+        )
+        sent = b"".join(recorder.up())
+        plain = space.run(*space.order(rounds=2, quorum=3, deadline_s=120), within_s=60)
+        openly = b"".join(recorder.up())[len(sent) :]
+    vectors = masked_vectors(sent, size=len(WIDE) + 2)
+    assert len(vectors) == len(updates) == 2
+    # 1. Noise: uniform over the ring, and without any likeness to the update.
+    for vector, update in zip(vectors, updates, strict=True):
+        values = vector[:-1].astype(np.float64) / 2**32
+        assert stats.kstest(values, "uniform").pvalue > 1e-6
+        bytes_ = np.bincount(vector.view(np.uint8), minlength=256)
+        assert stats.chisquare(bytes_).pvalue > 1e-6
+        assert abs(stats.spearmanr(values, update).statistic) < 0.05
+    # 2. Control: the same search finds the numbers of a plain update, and none of a masked one.
+    for update in updates:
+        assert np.asarray(update[1:]).tobytes() not in sent
+    assert np.asarray(updates[0][1:]).tobytes() in openly
+    # 3. The same model, for at most twice the bytes.
+    np.testing.assert_allclose(weights(secure.final()), weights(plain.final()), rtol=0, atol=1e-5)
+    cost = {name: traffic(folder) for name, folder in (("secure", secure), ("plain", plain))}
+    assert cost["secure"] <= 2 * cost["plain"], cost
+
+
+def traffic(folder: SegmentFolder) -> int:
+    """Bytes of all rounds, up and down, as the study's own events count them."""
+    return sum(int(one["bytes_up"]) + int(one["bytes_down"]) for one in closed(folder).values())  # type: ignore[call-overload]
