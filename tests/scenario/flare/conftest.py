@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from consilium.federation.contract import Needs
 from consilium.federation.flare.engine import FlareEngine
 from consilium.federation.flare.kits import (
     SUBMITTER_ROLE,
@@ -65,8 +66,8 @@ from consilium.models.weights import pack_arrays, unpack_arrays
 from consilium.node.desk import DeskServer
 from consilium.node.job_main import OpenLease
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "trust"))
-"""For the recorder of bytes."""
+sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in ("trust", "support")]
+"""For the recorder of bytes, and a recipe of many parameters."""
 
 SPACE = "test.example"
 FEATURES = ("age", "dose")
@@ -163,7 +164,6 @@ class StandInDesk:
 
     name: str
     data: Path
-    features: tuple[str, ...] = FEATURES
     key: SigningKey = field(default_factory=SigningKey.generate)
     admitted: list[bytes] = field(default_factory=list)
     leases: list[int] = field(default_factory=list)
@@ -195,7 +195,7 @@ class StandInDesk:
         self._task = (Order.from_json(order), kind, round, model)
         facts: dict[str, Json] = {
             "participant": self.participant,
-            "columns": [{"name": name, "kind": "number"} for name in self.features],
+            "columns": [{"name": name, "kind": "number"} for name in FEATURES],
             "min_cases": 1,
         }
         return OpenLease(id=LeaseId(new_urn()), file=self.data.open("rb"), facts=facts)
@@ -287,10 +287,10 @@ class EngineSpace:
     """A hub's engine and some sites on this machine's loopback."""
 
     def __init__(
-        self, folder: Path, names: tuple[str, ...], *, features: tuple[str, ...] = FEATURES
+        self, folder: Path, names: tuple[str, ...], *, recipe: str = "tabular-logistic"
     ) -> None:
         self.folder = folder
-        self.features = features
+        self.recipe = recipe
         self.authority = Authority()
         self.address = EngineAddress(
             host="localhost", port=_free_port(), project=SPACE, server=f"engine.{SPACE}"
@@ -336,9 +336,14 @@ class EngineSpace:
         secure: Masking | None = None,
     ) -> tuple[Order, bytes]:
         """Write a signed study over all sites, and an order for its first segment."""
-        recipe = Recipes().find("tabular-logistic")
+        recipe = Recipes().find(self.recipe)
         assert recipe is not None
-        start = pack_arrays(self._start())
+        ref = RecipeRef(name=recipe.name, version=recipe.version, digest=recipe.digest)
+        features = tuple(FieldNeed(name=name, kind="number") for name in FEATURES)
+        code = recipe.load()
+        needs = Needs(features=features)
+        arrays = code.initial(needs, code.read_settings(recipe.check_settings({})), seed=seed)
+        start = pack_arrays(arrays)
         now = datetime.now(UTC)
         study = Study(
             study=StudyId(new_urn()),
@@ -347,8 +352,8 @@ class EngineSpace:
             question="Does the engine work?",
             purpose="testing",
             lead=participant_id(SPACE, "lead"),
-            recipe=RecipeRef(name=recipe.name, version=recipe.version, digest=recipe.digest),
-            features=tuple(FieldNeed(name=name, kind="number") for name in self.features),
+            recipe=ref,
+            features=features,
             label="ill",
             rule="fedavg",
             start=digest_of(start),
@@ -361,7 +366,7 @@ class EngineSpace:
             expires=write_time(now + timedelta(days=1)),
             layout=tuple(
                 ArrayNeed(name=name, shape=tuple(array.shape))
-                for name, array in sorted(self._start().items())
+                for name, array in sorted(arrays.items())
             ),
             secure=secure,
         )
@@ -414,9 +419,6 @@ class EngineSpace:
             desk=desk,
         )
 
-    def _start(self) -> dict[str, Any]:
-        return {"bias": np.zeros(1), "weight": np.zeros(len(self.features))}
-
     def _invite(self, desk: StandInDesk) -> Invitation:
         return Invitation(
             participant=desk.participant,
@@ -451,8 +453,7 @@ class EngineSpace:
                 path="consilium.node.job_main.SocketDesk", arguments={"address": str(socket_path)}
             ),
         )
-        data = _write_data(self.folder / f"{name}.npz", seed=len(name), width=len(self.features))
-        desk = StandInDesk(name, data, self.features)
+        desk = StandInDesk(name, _write_data(self.folder / f"{name}.npz", seed=len(name)))
         return Site(
             desk=desk,
             kit=kit,
@@ -461,10 +462,10 @@ class EngineSpace:
         )
 
 
-def _write_data(path: Path, *, seed: int, width: int) -> Path:
+def _write_data(path: Path, *, seed: int) -> Path:
     chance = np.random.default_rng(seed)
     n = 60
-    x = chance.normal(size=(n, width))
+    x = chance.normal(size=(n, len(FEATURES)))
     y = (x[:, 0] + chance.normal(size=n) > 0).astype(np.float64)
     part = (np.arange(n) % 3 == 0).astype(np.int8)
     np.savez(path, x=x, y=y, group=np.arange(n), part=part)
