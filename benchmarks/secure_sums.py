@@ -21,7 +21,13 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.measuring import median
-from consilium.federation.secure import FixedPoint, SumAggregator, SumMemory, SummingSite, SumPlan
+from consilium.federation.secure import (
+    FixedPoint,
+    PassingMemory,
+    SumAggregator,
+    SummingSite,
+    SumPlan,
+)
 from consilium.federation.secure.members import Step
 from consilium.federation.secure.rehearsal import Rehearsal
 from consilium.kernel.canonical import digest_of
@@ -98,7 +104,7 @@ def rehearse(plan: SumPlan, keys: Mapping[ParticipantId, SigningKey], *, lost: i
     begun = time.process_time()
     hub = SumAggregator(plan)
     sites = {
-        site: SummingSite(plan, site, key=keys[site], memory=SumMemory()) for site in plan.sites
+        site: SummingSite(plan, site, key=keys[site], memory=PassingMemory()) for site in plan.sites
     }
     run = Rehearsal(hub, sites, updates, lost=dict.fromkeys(gone, Step.MASK), watch=watch)
     found = run.run()

@@ -110,7 +110,7 @@ def verify_study(signed: str, agreement: Agreement, *, now: datetime) -> StudyCl
         OUTPUT: MODEL,
         EPSILON: UNBOUNDED,
         DELTA: 0,
-        SECURE: False,
+        SECURE: isinstance(payload.get("secure"), dict),
     }
     evaluate(agreement.policy, facts, later=_LATER).require()
     return claims

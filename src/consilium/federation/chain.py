@@ -4,7 +4,8 @@ The hub sums updates, and only the hub sees them. What it cannot do is make up
 who took part: in every round a quorum of sites signed which model came in and
 which update went out. The lead follows these signatures from the start of its
 own plan to the model that it is handed, so a round that was left out, run
-below the quorum or begun from another model shows. That the sum itself is
+below the quorum or begun from another model shows; of a secure sum also one
+whose survivors a threshold of them did not confirm. That the sum itself is
 right does not follow from it; see docs/trust.md.
 """
 
@@ -15,15 +16,19 @@ from typing import Any
 
 from consilium.federation.folder import SegmentFolder
 from consilium.federation.ports import TRAIN
-from consilium.gate.orders import Study
+from consilium.federation.records import ClosedRound
+from consilium.federation.secure.members import verify_confirmed
+from consilium.federation.secure.plan import plan_of
+from consilium.gate.orders import Order, Study
 from consilium.gate.replies import verify_answer
 from consilium.kernel.canonical import Digest, is_digest
-from consilium.kernel.errors import InputError, IntegrityError
+from consilium.kernel.errors import DeniedError, InputError, IntegrityError
 from consilium.kernel.identifiers import ParticipantId
 from consilium.ledger.keys import PublicKey
 
 Round = Mapping[str, Any]
-"""One round as the hub tells it: `model`, and `replies` by site."""
+"""One round as the hub tells it: `model`, and `replies` by site. Of a secure sum also
+`segment`, `attempt` and `confirmed`, the signed confirmations of who is in it."""
 
 
 def list_rounds(attempts: Sequence[SegmentFolder], study: Study) -> list[dict[str, Any]]:
@@ -47,10 +52,17 @@ def list_rounds(attempts: Sequence[SegmentFolder], study: Study) -> list[dict[st
             continue
         for number in folder.rounds():
             if number <= last:
-                closed = folder.closed_round(number)
-                found[number] = {"model": closed.model, "replies": closed.replies}
+                found[number] = _told(folder.closed_round(number))
         last = min(last, folder.order().first_round - 1)
     return [found[number] for number in sorted(found)]
+
+
+def _told(closed: ClosedRound) -> dict[str, Any]:
+    told: dict[str, Any] = {"model": closed.model, "replies": closed.replies}
+    if closed.confirmed:
+        order = {"segment": closed.segment, "attempt": closed.attempt}
+        told |= order | {"confirmed": list(closed.confirmed)}
+    return told
 
 
 def verify_rounds(
@@ -106,7 +118,32 @@ def _verify_round(
             raise _broken(number, f"the answer of {site} cannot be read") from error
         if answer.participant != site:
             raise _broken(number, "a site answered in another's name")
+        if bool(answer.masked) != (plan.secure is not None):
+            raise _broken(number, "an update was masked against the plan, or plain")
+    if plan.secure is not None:
+        _verify_sum(plan, one, number=number, model=model)
     return frozenset(replies)
+
+
+def _verify_sum(plan: Study, one: Round, *, number: int, model: Digest) -> None:
+    """Pass only a sum whose survivors, named by the replies, enough of them confirmed alike.
+
+    The plan of the sum follows from the study's and from the order's two numbers.
+    """
+    try:
+        place = (int(one["segment"]), int(one["attempt"]))
+        texts = [str(text) for text in one["confirmed"]]
+        survivors = [ParticipantId(str(site)) for site in one["replies"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _broken(number, "its confirmations cannot be read") from error
+    try:
+        order = Order(
+            signed_study="", segment=place[0], attempt=place[1], first_round=1, start=plan.start
+        )
+        summed = plan_of(plan, order, round=number, model=model)
+        verify_confirmed(texts, survivors=survivors, plan=summed)
+    except (InputError, DeniedError, IntegrityError) as error:
+        raise _broken(number, "too few hospitals confirmed who is in its sum") from error
 
 
 def _broken(number: int, reason: str) -> IntegrityError:

@@ -9,6 +9,7 @@ absent, and what a round was is told by these files alone::
     start-rule.safetensors  the aggregation rule's memory at the start
     events.jsonl          one canonical JSON line for each event
     round-00001.safetensors, rule-00001.safetensors, state-00001.json
+    called-00001.json     who was asked to confirm a round's secure sum; written before the asking
     evaluation.json       the sites' signed evaluations of the last model
     final.safetensors     the last model; written last of all
     yield                 the coordinator's wish that the segment end after this round
@@ -20,7 +21,7 @@ disk means that the round is closed.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from consilium.federation.records import ClosedRound, StartingPoint
 from consilium.gate.orders import Order
 from consilium.kernel.canonical import Digest, Json, canonical_bytes, digest_of, read_json
 from consilium.kernel.errors import IntegrityError, NotFoundError, StateError
+from consilium.kernel.identifiers import ParticipantId
 from consilium.ledger.files import write_atomic
 
 
@@ -53,6 +55,8 @@ class SegmentFolder:
             raise StateError("federation.folder_taken", folder=path.name) from error
         write_atomic(path / "start.safetensors", point.model)
         write_atomic(path / "start-rule.safetensors", point.rule_state)
+        for number, sites in point.called.items():
+            folder.write_called(number, sites)
         write_atomic(path / "order.json", order.as_json())
         return folder
 
@@ -74,6 +78,18 @@ class SegmentFolder:
         write_atomic(self.path / _name("round", closed.round, "safetensors"), model)
         write_atomic(self.path / _name("rule", closed.round, "safetensors"), rule_state)
         write_atomic(self.path / _name("state", closed.round, "json"), closed.as_json())
+
+    def write_called(self, number: int, sites: Sequence[ParticipantId]) -> None:
+        """Note who is about to be asked to confirm a round's secure sum."""
+        write_atomic(self.path / _name("called", number, "json"), canonical_bytes(list(sites)))
+
+    def called(self) -> dict[int, tuple[ParticipantId, ...]]:
+        """Return by round who was asked to confirm its secure sum, here or in an attempt before."""
+        files = {int(file.stem[7:]): file.name for file in self.path.glob("called-*.json")}
+        return {
+            number: tuple(ParticipantId(str(site)) for site in _list(self._read(files[number])))
+            for number in sorted(files)
+        }
 
     def rounds(self) -> list[int]:
         """List the closed rounds, ascending."""
@@ -155,6 +171,11 @@ class SegmentFolder:
             return (self.path / name).read_bytes()
         except FileNotFoundError as error:
             raise NotFoundError("federation.no_file", file=name, folder=self.path.name) from error
+
+
+def _list(data: bytes) -> list[Json]:
+    found = read_json(data)
+    return found if isinstance(found, list) else []
 
 
 def _name(kind: str, number: int, ending: str) -> str:

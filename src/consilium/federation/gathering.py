@@ -51,8 +51,9 @@ class Gathered:
         return {site: reply.statement for site, reply in sorted(self.replies.items())}
 
     def facts(self) -> dict[str, Json]:
-        """Return what each site said, with the number of cases behind it."""
-        return {site: {"n": reply.n, **reply.facts} for site, reply in sorted(self.replies.items())}
+        """Return what each site said, with its number of cases; a masked reply says nothing."""
+        told = {site: reply for site, reply in sorted(self.replies.items()) if not reply.masked}
+        return {site: {"n": reply.n, **reply.facts} for site, reply in told.items()}
 
     def cost(self, seconds: float) -> RoundCost:
         """Return what the task took."""
@@ -98,7 +99,7 @@ class Gathering:
             answers = self.cast(
                 task,
                 sites=asked,
-                deadline_s=self._deadline_s(task),
+                deadline_s=self.deadline_s(task),
                 quorum=self.study.quorum - len(gathered.replies),
             )
             gathered.bytes_down += len(task.model) * len(asked)
@@ -114,7 +115,8 @@ class Gathering:
             quorum=self.study.quorum,
         )
 
-    def _deadline_s(self, task: Task) -> float:
+    def deadline_s(self, task: Task) -> float:
+        """Say how long a task may take."""
         least = EVALUATION_S if task.kind == EVALUATE else 0.0
         return max(self.study.deadline_s, least)
 
@@ -124,16 +126,26 @@ class Gathering:
         for site, data in sorted(answers.items()):
             gathered.bytes_up += len(data)
             try:
-                gathered.replies[site] = self._judge(task, data, site=site, expected=expected)
+                reply = self.judge(task, data, site=site)
+                self._check(task, reply, site=site, expected=expected)
+                gathered.replies[site] = reply
             except ConsiliumError as error:
                 gathered.bad[site] = error.code
             else:
                 gathered.bad.pop(site, None)
 
-    def _judge(
-        self, task: Task, data: bytes, *, site: ParticipantId, expected: Arrays
-    ) -> SiteReply:
-        """Pass only this site's signed reply to exactly this task, with fitting arrays."""
+    def judge(self, task: Task, data: bytes, *, site: ParticipantId) -> SiteReply:
+        """Pass only this site's signed reply to exactly this task.
+
+        Raises
+        ------
+        InputError, IntegrityError
+            As `verify_reply`; `federation.foreign_reply`.
+
+        Discloses
+        ---------
+        Nothing: it runs at the hub, on what a site's gate has let out.
+        """
         invitation = self.study.find_site(site)
         if invitation is None:
             raise IntegrityError("federation.foreign_reply", site=site)
@@ -147,11 +159,16 @@ class Gathering:
         )
         if (reply.participant, reply.segment) != (site, self.segment):
             raise IntegrityError("federation.foreign_reply", site=site)
+        return reply
+
+    def _check(
+        self, task: Task, reply: SiteReply, *, site: ParticipantId, expected: Arrays
+    ) -> None:
+        """Pass only arrays that fit the model and the rule."""
         needs_loss = task.kind == TRAIN and find_rule(self.study.rule).needs_loss
         check_update(
             as_contribution(reply, self.study), model=expected, site=site, needs_loss=needs_loss
         )
-        return reply
 
 
 def as_contribution(reply: SiteReply, study: Study) -> Contribution:

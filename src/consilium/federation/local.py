@@ -10,9 +10,10 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from consilium.federation.folder import SegmentFolder
@@ -21,6 +22,7 @@ from consilium.federation.registry import Recipes
 from consilium.federation.segment import run_segment
 from consilium.federation.site import SiteWorker
 from consilium.gate.orders import Order, peek_study
+from consilium.gate.sums import Question
 from consilium.kernel.clock import Clock, SystemClock
 from consilium.kernel.errors import ConsiliumError, StateError
 from consilium.kernel.identifiers import ParticipantId
@@ -121,7 +123,7 @@ class LocalEngine:
         pool = ThreadPoolExecutor(max_workers=max(1, min(AT_ONCE, len(job.workers))))
         try:
             cast = _LocalCast(workers=job.workers, pool=pool, stop=job.stop)
-            run_segment(order, start, cast=cast, folder=folder, clock=self._clock)
+            run_segment(order, start, cast=cast, ask=cast.ask, folder=folder, clock=self._clock)
         except ConsiliumError as error:
             LOG.warning("%s ended: %s", job.name, error.public)
         finally:
@@ -152,18 +154,38 @@ class _LocalCast:
         self, task: Task, *, sites: Sequence[ParticipantId], deadline_s: float, quorum: int
     ) -> dict[ParticipantId, bytes]:
         del quorum  # the round loop checks it
-        ends = time.monotonic() + deadline_s
-        asked = {
-            self.pool.submit(self.workers[site].work, task): site
-            for site in sites
-            if site in self.workers
+        work = {site: partial(self.workers[site].work, task) for site in self._there(sites)}
+        return self._gather(work, deadline_s=deadline_s, number=task.round)
+
+    def ask(
+        self, questions: Mapping[ParticipantId, Question], *, deadline_s: float
+    ) -> dict[ParticipantId, bytes]:
+        """Put each site's question to its worker."""
+        work = {
+            site: partial(self.workers[site].converse, questions[site])
+            for site in self._there(questions)
         }
+        number = next((one.round for one in questions.values()), 0)
+        return self._gather(work, deadline_s=deadline_s, number=number)
+
+    def _there(self, sites: Iterable[ParticipantId]) -> list[ParticipantId]:
+        return [site for site in sites if site in self.workers]
+
+    def _gather(
+        self,
+        work: Mapping[ParticipantId, Callable[[], bytes]],
+        *,
+        deadline_s: float,
+        number: int,
+    ) -> dict[ParticipantId, bytes]:
+        ends = time.monotonic() + deadline_s
+        asked = {self.pool.submit(one): site for site, one in work.items()}
         waiting: set[Future[bytes]] = set(asked)
         while waiting and time.monotonic() < ends and not self.stop.is_set():
             left = max(0.0, ends - time.monotonic())
             waiting -= wait(waiting, timeout=min(_LOOK_S, left), return_when=FIRST_COMPLETED).done
         if self.stop.is_set():
-            raise StateError("federation.aborted", round=task.round)
+            raise StateError("federation.aborted", round=number)
         return {
             asked[future]: future.result() for future in asked if _has_answer(future, asked[future])
         }

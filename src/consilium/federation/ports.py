@@ -1,11 +1,13 @@
 """What federation asks of others: an engine, a desk at the hospital, a way to cast tasks.
 
-Three seams keep the learning apart from everything that carries it:
+Four seams keep the learning apart from everything that carries it:
 
 * `Engine` runs a segment somewhere; the study itself is ours (NVIDIA FLARE in
   real spaces, `federation.local` in one process);
 * `Cast` sends one task to the sites and gathers replies; the round loop of
   `federation.segment` is the same code above every cast;
+* `Ask` puts one small question to each site and gathers the answers: the steps of a
+  secure sum around its one task;
 * `Desk` is the hospital's counter: the only way to data, the only way out.
 """
 
@@ -19,6 +21,7 @@ from typing import BinaryIO, Protocol
 
 from consilium.gate import replies
 from consilium.gate.orders import Order
+from consilium.gate.sums import Question
 from consilium.kernel.canonical import Digest, Json
 from consilium.kernel.identifiers import LeaseId, ParticipantId
 
@@ -53,6 +56,29 @@ class Cast(Protocol):
         want to know it; the round loop checks it again.
         """
         ...
+
+
+class Ask(Protocol):
+    """Puts a question to each site and gathers their answers."""
+
+    def __call__(
+        self, questions: Mapping[ParticipantId, Question], *, deadline_s: float
+    ) -> dict[ParticipantId, bytes]:
+        """Return the answers that came, by site; who is dead, refuses or fails is absent.
+
+        Returns as soon as every site that is still alive has answered, and at
+        the latest after `deadline_s`.
+        """
+        ...
+
+
+def ask_nobody(
+    questions: Mapping[ParticipantId, Question],  # noqa: ARG001
+    *,
+    deadline_s: float,  # noqa: ARG001
+) -> dict[ParticipantId, bytes]:
+    """Reach no site: for casts that carry tasks alone."""
+    return {}
 
 
 class Lease(Protocol):
@@ -128,7 +154,17 @@ class Desk(Protocol):
         `update` is a safetensors file (without arrays for an evaluation).
         `facts` always holds `n` (cases behind the result) and `work_s`.
         `kept` stays here, for the site's next round. Returns the bytes of the
-        reply to send.
+        reply to send; of a secure plan's training they are masked.
+        """
+        ...
+
+    def converse(self, order: bytes, question: Question) -> bytes:
+        """Answer one step of a secure sum, or refuse.
+
+        Raises
+        ------
+        DeniedError, IntegrityError, InputError, StateError
+            With the rule or the flaw.
         """
         ...
 
@@ -146,6 +182,10 @@ class SiteWork(Protocol):
 
     def work(self, task: Task) -> bytes:
         """Do one task and return the bytes to send back."""
+        ...
+
+    def converse(self, question: Question) -> bytes:
+        """Answer one step of a secure sum."""
         ...
 
 

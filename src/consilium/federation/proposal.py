@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from consilium.federation.aggregation import (
+    check_mean_rule,
     check_named_sites,
     check_rule,
     check_sites,
@@ -15,13 +16,16 @@ from consilium.federation.aggregation import (
 )
 from consilium.federation.contract import Needs
 from consilium.federation.registry import Recipes
+from consilium.federation.secure import encoding_of, threshold_of
 from consilium.gate.orders import (
+    FEWEST_SUMMED,
     LONGEST_WORDS,
     RANGES,
     TABLE,
     ArrayNeed,
     FieldNeed,
     Invitation,
+    Masking,
     RecipeRef,
     Study,
     Target,
@@ -64,6 +68,7 @@ class Draft:
     deadline_s: float = 60.0
     seed: int = 42
     days: int = 30
+    secure: Masking | None = None
 
 
 _RANGES = RANGES | {"days": (1, 3_650)}
@@ -95,6 +100,7 @@ def read_draft(value: Json, *, recipes: Recipes) -> Draft:
     check_sites(draft.rule, rule_settings, given=quorum)
     invited = {wish.participant for wish in draft.invite}
     check_named_sites(draft.rule, rule_settings, sites=invited)
+    _check_secure(draft, quorum)
     return replace(draft, settings=settings, rule_settings=rule_settings, quorum=quorum)
 
 
@@ -102,7 +108,27 @@ def _usual_quorum(draft: Draft) -> int:
     """Take the default, or what the rule needs where that is more and so many are invited."""
     invited = len(draft.invite)
     needed = least_sites(draft.rule, draft.rule_settings)
+    if draft.secure is not None and invited >= FEWEST_SUMMED:
+        needed = max(needed, threshold_of(invited))
     return max(default_quorum(invited), min(needed, invited))
+
+
+def _check_secure(draft: Draft, quorum: int) -> None:
+    """Refuse a secure plan whose rule, hospitals or quorum make no secure sum.
+
+    Raises
+    ------
+    InputError
+        `federation.needs_single_updates`, `secure.too_few_sites`,
+        `secure.bad_encoding`, `study.bad_plan`.
+    """
+    if draft.secure is None:
+        return
+    check_mean_rule(draft.rule)
+    threshold = threshold_of(len(draft.invite))
+    encoding_of(draft.secure, sites=len(draft.invite))
+    if quorum < threshold:
+        raise _bad("quorum", f"is below the {threshold} hospitals that a secure sum needs")
 
 
 def _with_defaults(value: Json) -> Json:
@@ -112,7 +138,10 @@ def _with_defaults(value: Json) -> Json:
         if name not in {item.name for item in fields(Draft)}:
             raise _bad(str(name)[:80], "is not a field of a plan")
     plain = {item.name: item.default for item in fields(Draft) if item.default is not MISSING}
-    return {**plain, "settings": {}, "rule_settings": {}, **value}
+    found = {**plain, "settings": {}, "rule_settings": {}, **value}
+    if isinstance(secure := found["secure"], Mapping):
+        found["secure"] = {"bits": 32, **secure}
+    return found
 
 
 def _check_ranges(draft: Draft) -> None:
@@ -217,6 +246,7 @@ def make_proposal(
         layout=tuple(
             ArrayNeed(name=name, shape=tuple(arrays[name].shape)) for name in sorted(arrays)
         ),
+        secure=draft.secure,
     )
     return Proposal(plan=check_study(plan), start=start)
 

@@ -5,12 +5,13 @@ They are inert. The folder writes and reads them, the round loop makes them.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 from consilium.gate.orders import Order
 from consilium.kernel.canonical import Digest, canonical_bytes, digest_of, read_json
 from consilium.kernel.errors import IntegrityError
-from consilium.kernel.identifiers import StudyId
+from consilium.kernel.identifiers import ParticipantId, StudyId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +34,13 @@ class ClosedRound:
     """Each site's signed reply statement, without the update itself."""
     countersigned: tuple[str, ...]
     """The sites' signed statements over `model_in`."""
+    confirmed: tuple[str, ...] = ()
+    """Of a secure sum: the sites' signed confirmations of who is in it."""
 
     def as_json(self) -> bytes:
         """Write canonical bytes."""
-        return canonical_bytes(asdict(self) | {"countersigned": list(self.countersigned)})
+        texts = {"countersigned": list(self.countersigned), "confirmed": list(self.confirmed)}
+        return canonical_bytes(asdict(self) | texts)
 
     @classmethod
     def from_json(cls, data: bytes) -> ClosedRound:
@@ -50,7 +54,8 @@ class ClosedRound:
         plain = read_json(data)
         try:
             found = dict(plain)  # type: ignore[arg-type]
-            return cls(**found | {"countersigned": tuple(found["countersigned"])})  # type: ignore[arg-type]
+            texts = {name: tuple(found[name]) for name in ("countersigned", "confirmed")}  # type: ignore[arg-type]
+            return cls(**found | texts)  # type: ignore[arg-type]
         except (TypeError, ValueError, KeyError) as error:
             raise IntegrityError("federation.broken_round", what="record") from error
 
@@ -60,13 +65,16 @@ class StartingPoint:
     """Where a segment begins: the study's own start, or an accepted round.
 
     `rule_state` is the aggregation rule's memory as a safetensors file; empty
-    bytes at the study's own start. `countersigned` goes into the order.
+    bytes at the study's own start. `countersigned` goes into the order. `called`
+    names, by round, the hospitals that were asked to confirm a secure sum of a
+    round from here on: that round can be summed with the same ones only.
     """
 
     first_round: int
     model: bytes
     rule_state: bytes = b""
     countersigned: tuple[str, ...] = ()
+    called: Mapping[int, tuple[ParticipantId, ...]] = field(default_factory=dict)
 
     def order(self, signed_study: str, *, segment: int, attempt: int) -> Order:
         """Write the order of a segment that begins here."""

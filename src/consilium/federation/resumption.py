@@ -52,6 +52,28 @@ def starting_point(attempts: Sequence[SegmentFolder], study: Study, start: bytes
     """
     if digest_of(start) != study.start:
         raise IntegrityError("federation.wrong_start", study=study.study)
+    point = _newest_point(attempts, study) or StartingPoint(first_round=1, model=start)
+    return replace(point, called=called_from(attempts, point.first_round))
+
+
+def called_from(
+    attempts: Sequence[SegmentFolder], first: int
+) -> dict[int, tuple[ParticipantId, ...]]:
+    """Return who was asked to confirm secure sums of rounds from `first` on, in any attempt.
+
+    Discloses
+    ---------
+    Nothing: it reads the hub's own files.
+    """
+    return {
+        number: sites
+        for folder in attempts
+        for number, sites in folder.called().items()
+        if number >= first
+    }
+
+
+def _newest_point(attempts: Sequence[SegmentFolder], study: Study) -> StartingPoint | None:
     last = study.rounds
     for folder in reversed(attempts):
         if not folder.is_complete():
@@ -60,7 +82,7 @@ def starting_point(attempts: Sequence[SegmentFolder], study: Study, start: bytes
         if point is not None:
             return point
         last = min(last, folder.order().first_round - 1)
-    return StartingPoint(first_round=1, model=start)
+    return None
 
 
 def accepted_round(folder: SegmentFolder, study: Study) -> int:

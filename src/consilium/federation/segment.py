@@ -2,8 +2,9 @@
 
 Each round: cast the model to the sites, keep the replies that hold, check the
 quorum, aggregate in sorted order, make the round durable, go on. After the
-last round one evaluation task takes the final model to every site. What
-happened stands in the attempt's folder; nothing else is believed.
+last round one evaluation task takes the final model to every site. Of a secure
+plan the loop gets the mean of the updates and never one of them. What happened
+stands in the attempt's folder; nothing else is believed.
 
 Who gave no valid reply to a round is not asked again in this segment, unless
 the quorum would fail otherwise: it enters again with the next segment.
@@ -15,11 +16,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from consilium.federation.aggregation import aggregate
+from consilium.federation.aggregation import aggregate, step_on_mean
 from consilium.federation.folder import SegmentFolder
 from consilium.federation.gathering import Gathered, Gathering, as_contribution
-from consilium.federation.ports import EVALUATE, TRAIN, Cast, Task
+from consilium.federation.ports import EVALUATE, TRAIN, Ask, Cast, Task, ask_nobody
 from consilium.federation.records import ClosedRound, RoundCost
+from consilium.federation.summing import Summed, Summing
 from consilium.gate.orders import Order, Study, peek_study
 from consilium.gate.replies import SiteReply
 from consilium.kernel.canonical import Json, digest_of
@@ -30,7 +32,13 @@ from consilium.models.weights import pack_arrays, unpack_arrays
 
 
 def run_segment(
-    order: Order, start: bytes, *, cast: Cast, folder: SegmentFolder, clock: Clock
+    order: Order,
+    start: bytes,
+    *,
+    cast: Cast,
+    folder: SegmentFolder,
+    clock: Clock,
+    ask: Ask = ask_nobody,
 ) -> None:
     """Run the rounds from `order.first_round` to the study's last, then one evaluation.
 
@@ -46,6 +54,8 @@ def run_segment(
         Made for this attempt by `SegmentFolder.create`; nobody else writes there.
     clock : Clock
         For the events' times; durations are taken from the monotonic clock.
+    ask : Ask, optional
+        Brings questions to the sites; a study with secure sums needs it.
 
     Raises
     ------
@@ -61,7 +71,14 @@ def run_segment(
     gathering = Gathering(
         study=study, segment=order.segment, cast=cast, tell=diary.tell_below_quorum
     )
-    segment = _Segment(order=order, study=study, gathering=gathering, folder=folder, diary=diary)
+    segment = _Segment(
+        order=order,
+        study=study,
+        gathering=gathering,
+        summing=Summing(order=order, gathering=gathering, ask=ask, folder=folder, tell=diary.tell),
+        folder=folder,
+        diary=diary,
+    )
     try:
         segment.run(start)
     except ConsiliumError as error:
@@ -99,6 +116,7 @@ class _Segment:
     order: Order
     study: Study
     gathering: Gathering
+    summing: Summing
     folder: SegmentFolder
     diary: _Diary
 
@@ -133,8 +151,8 @@ class _Segment:
         """Run one round; return its model, the rule's memory and who answered."""
         began = time.monotonic()
         self.diary.tell("round_started", round=number, sites=active)
-        gathered = self.gathering.gather(Task(kind=TRAIN, round=number, model=model), active)
-        new_model, new_state = self._aggregate(model, state, gathered.replies)
+        gathered, summed = self._learn(Task(kind=TRAIN, round=number, model=model), active)
+        new_model, new_state = self._step(model, state, gathered.replies, summed)
         closed = ClosedRound(
             study=self.study.study,
             segment=self.order.segment,
@@ -145,6 +163,7 @@ class _Segment:
             rule_state=digest_of(new_state),
             replies=gathered.statements(),
             countersigned=gathered.countersigned(),
+            confirmed=summed.confirmed if summed else (),
         )
         self.folder.write_round(closed, model=new_model, rule_state=new_state)
         self.diary.tell(
@@ -152,25 +171,43 @@ class _Segment:
             round=number,
             model=closed.model,
             sites=sorted(gathered.replies),
-            missing=gathered.missing(self.gathering.sites),
+            missing=gathered.missing(summed.wanted if summed else self.gathering.sites),
             bad=gathered.bad,
             facts=gathered.facts(),
+            **({"cases": summed.cases} if summed else {}),
             **_plain(gathered.cost(time.monotonic() - began)),
         )
-        return new_model, new_state, sorted(gathered.replies)
+        return new_model, new_state, summed.active if summed else sorted(gathered.replies)
 
-    def _aggregate(
-        self, model: bytes, state: bytes, replies: Mapping[ParticipantId, SiteReply]
+    def _learn(self, task: Task, active: list[ParticipantId]) -> tuple[Gathered, Summed | None]:
+        """Gather the sites' updates, or of a secure plan their mean alone."""
+        if self.study.secure is not None:
+            return self.summing.run(task, active)
+        return self.gathering.gather(task, active), None
+
+    def _step(
+        self,
+        model: bytes,
+        state: bytes,
+        replies: Mapping[ParticipantId, SiteReply],
+        summed: Summed | None,
     ) -> tuple[bytes, bytes]:
-        result = aggregate(
-            self.study.rule,
-            unpack_arrays(model),
-            contributions={
-                site: as_contribution(reply, self.study) for site, reply in replies.items()
-            },
-            state=unpack_arrays(state),
-            settings=self.study.rule_settings,
-        )
+        """Apply the study's rule to the updates, or to their mean."""
+        study, weights, memory = self.study, unpack_arrays(model), unpack_arrays(state)
+        if summed is not None:
+            result = step_on_mean(
+                study.rule, weights, summed.mean, state=memory, settings=study.rule_settings
+            )
+        else:
+            result = aggregate(
+                study.rule,
+                weights,
+                contributions={
+                    site: as_contribution(reply, study) for site, reply in replies.items()
+                },
+                state=memory,
+                settings=study.rule_settings,
+            )
         return pack_arrays(result.model), pack_arrays(result.state)
 
     def _finish(self, model: bytes, active: list[ParticipantId]) -> None:

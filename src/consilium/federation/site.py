@@ -33,6 +33,7 @@ from consilium.federation.modules import update_of
 from consilium.federation.ports import EVALUATE, TRAIN, Desk, Lease, Task
 from consilium.federation.registry import Recipes
 from consilium.gate.orders import FieldNeed, Order, Study, peek_study
+from consilium.gate.sums import Question
 from consilium.gate.updates import check_layout, largest_update, plan_layout, read_update
 from consilium.kernel.canonical import Json, digest_of
 from consilium.kernel.errors import (
@@ -99,6 +100,20 @@ class SiteWorker:
         result = _inside_boundary(job, lambda: job.run(train, held_out))
         facts = result.facts | {"work_s": round(time.monotonic() - began, 6)}
         return self._desk.release(lease.id, update=result.update, facts=facts, kept=result.kept)
+
+    def converse(self, question: Question) -> bytes:
+        """Pass one step of a secure sum to the desk and its answer back; data are not touched.
+
+        Raises
+        ------
+        DeniedError, IntegrityError, InputError, StateError
+            From the desk.
+
+        Discloses
+        ---------
+        What the desk answers: never an update.
+        """
+        return self._desk.converse(self._order, question)
 
     def _recipe(self) -> Recipe:
         return self._recipes.get(self._study.recipe)

@@ -228,8 +228,8 @@ def check_terms(
     """Ask the agreement's policy. All terms are judged there and nowhere else.
 
     What a study sends is exact: it draws no noise, so its privacy loss has no
-    bound, and it is not aggregated securely. An agreement that asks for either
-    refuses it.
+    bound, and an agreement with a budget refuses it. It is aggregated securely
+    if its plan says so; then this gate lets out no update without masks.
 
     Parameters
     ----------
@@ -257,7 +257,7 @@ def check_terms(
         term.OUTPUT: OUTPUT_OF[kind],
         term.EPSILON: term.UNBOUNDED,
         term.DELTA: 0,
-        term.SECURE: False,
+        term.SECURE: asked.study.secure is not None,
         term.SPATIAL: asked.location,
     }
     evaluate(standing.agreement.policy, facts).require()

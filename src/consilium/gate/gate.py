@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -34,6 +35,7 @@ from consilium.gate.leases import (
     USED,
     Lease,
     Round,
+    check_round,
     describe_data,
     end_lease,
     grant_lease,
@@ -45,10 +47,15 @@ from consilium.gate.release import (
     find_leased,
     judge_facts,
     judge_update,
+    mask_answer,
+    needs_masks,
     pin_layout,
+    place_of,
     sign_answer,
 )
+from consilium.gate.replies import TRAIN
 from consilium.gate.store import ORDERS, count_orders, find_newest_order
+from consilium.gate.sums import MASKED, NoSums, Question, Sums
 from consilium.kernel.canonical import Digest, Json, digest_of
 from consilium.kernel.clock import Clock, write_time
 from consilium.kernel.errors import (
@@ -62,7 +69,7 @@ from consilium.kernel.identifiers import LeaseId, ParticipantId, StudyId
 from consilium.ledger.database import Database, Transaction
 from consilium.ledger.files import BlobStore
 from consilium.ledger.keys import SigningKey
-from consilium.models.weights import pack_arrays
+from consilium.models.weights import Arrays, pack_arrays
 
 MIN_CASES = 10
 """The smallest count that may leave, unless the data are declared public."""
@@ -98,6 +105,8 @@ class Gate:
         Smallest count that may leave.
     location_of : callable, optional
         Gives a member's country or region, "" if unknown.
+    sums : Sums, optional
+        Masks updates of plans that say `secure`; without it they are refused.
     """
 
     def __init__(
@@ -111,8 +120,10 @@ class Gate:
         installed: Mapping[str, Digest],
         min_cases: int = MIN_CASES,
         location_of: Callable[[ParticipantId], str] = nowhere,
+        sums: Sums | None = None,
     ) -> None:
         self._database = database
+        self._sums = sums or NoSums()
         self._key = key
         self._house = House(
             me=me,
@@ -260,16 +271,53 @@ class Gate:
                 said |= _names(leased.asked) | _task(leased.round) | {"lease": leased.id}
                 standing = check_standing(connection, leased.asked, house=self._house)
             arrays = judge_update(leased, update)
-            check_output(standing.agreement, MODEL if arrays else METRICS)
+            check_output(
+                standing.agreement,
+                MODEL if arrays else METRICS,
+                is_summed=leased.asked.study.secure is not None,
+            )
             checked = judge_facts(leased, facts, standing=standing, min_cases=self._min_cases)
-            reply = sign_answer(leased, arrays, checked, house=self._house, key=self._key)
-            said |= {"update": digest_of(pack_arrays(arrays)), "reply": digest_of(reply)}
+            reply, told = self._answer(leased, arrays, checked)
+            said |= told | {"reply": digest_of(reply)}
             with self._database.write() as tx:
                 standing = self._still_standing(tx, leased)
                 pin_layout(tx, leased, standing, arrays)
                 self._kept.keep(tx, leased.asked, leased.round, kept)
                 tx.record("release.granted", leased.asked.study.study, said | _ground(standing))
         return reply
+
+    def converse(self, order: bytes, question: Question) -> bytes:
+        """Answer one step of a secure sum, or refuse it.
+
+        Parameters
+        ----------
+        order : bytes
+            The admitted order, the same bytes' meaning.
+        question : Question
+            As the hub sent it.
+
+        Raises
+        ------
+        DeniedError, InputError, IntegrityError, StateError
+            With the rule or the flaw; nothing leaves then.
+
+        Discloses
+        ---------
+        What `Sums.answer` gives: keys, sealed shares, signatures, and shares of
+        a sum that enough hospitals confirmed. Never an update.
+        """
+        facts: dict[str, Json] = {"order": digest_of(order), "step": question.step[:20]}
+        with self._refusals("sum.refused", facts):
+            wanted = read_round(TRAIN, question.round, question.model)
+            asked = read_asked(order, house=self._house)
+            facts |= _names(asked) | _task(wanted)
+            if asked.study.secure is None:
+                raise DeniedError("gate.not_a_secure_plan", study=asked.study.study)
+            with self._database.read() as connection:
+                check_standing(connection, asked, house=self._house)
+                check_newest(connection, asked)
+            check_round(asked, wanted)
+            return self._sums.answer(place_of(asked, wanted), question)
 
     def find_refusal(self, order: bytes) -> DeniedError | None:
         """Say why work under an admitted order may not go on, or None while it may.
@@ -289,6 +337,20 @@ class Gate:
             return refusal
         return None
 
+    def _answer(
+        self, leased: Leased, arrays: Arrays, facts: dict[str, Any]
+    ) -> tuple[bytes, dict[str, Json]]:
+        """Sign what was judged, masked if the plan says so; return the evidence's facts too."""
+        if not needs_masks(leased):
+            reply = sign_answer(leased, arrays, facts, house=self._house, key=self._key)
+            return reply, {"update": digest_of(pack_arrays(arrays))}
+        masked, facts = mask_answer(leased, arrays, facts, sums=self._sums)
+        body = {MASKED: masked.vector}
+        reply = sign_answer(
+            leased, body, facts, house=self._house, key=self._key, masked=masked.statement
+        )
+        return reply, {"masked": digest_of(pack_arrays(body)), **masked.facts}
+
     def _admit(self, tx: Transaction, asked: Asked, standing: Standing) -> None:
         """Claim the study's place, ask the terms, and remember the order."""
         study, order, now = asked.study, asked.order, write_time(self._house.clock.now())
@@ -297,6 +359,8 @@ class Gate:
         )
         rounds = planned_rounds(tx.connection, asked, standing)
         check_terms(asked, standing, house=self._house, place=place, rounds=rounds)
+        if study.secure is not None:
+            self._sums.check(study, cases=standing.dataset.n_train)
         newest = find_newest_order(
             tx.connection, agreement=standing.agreement.id, study=study.study
         )

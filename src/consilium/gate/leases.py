@@ -83,7 +83,7 @@ def grant_lease(
     # 1. Order.
     check_newest(tx.connection, asked)
     # 2. Round and model.
-    _check_round(asked, wanted)
+    check_round(asked, wanted)
     _check_model(tx.connection, asked, wanted)
     # 3. Budget and terms.
     showing = Showing(
@@ -168,7 +168,14 @@ def read_round(kind: str, number: int, model: Digest) -> Round:
     return Round(kind=kind, round=number, model=model)
 
 
-def _check_round(asked: Asked, wanted: Round) -> None:
+def check_round(asked: Asked, wanted: Round) -> None:
+    """Return if a round is one of the plan's that this order may still ask for.
+
+    Raises
+    ------
+    DeniedError
+        `gate.no_such_round`.
+    """
     study, order = asked.study, asked.order
     first = order.first_round if wanted.kind == TRAIN else study.rounds
     if not first <= wanted.round <= study.rounds:

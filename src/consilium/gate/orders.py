@@ -29,6 +29,10 @@ TABLE = "table"
 MOST_ROUNDS = 100_000
 RANGES = {"rounds": (1, MOST_ROUNDS), "seed": (0, 2**53 - 1), "deadline_s": (0.1, 86_400)}
 """Least and greatest values of a plan's numbers, both allowed."""
+FEWEST_SUMMED = 3
+"""Hospitals in a secure sum; of fewer, one would learn another's update."""
+CLIPS = (1e-9, 1e9)
+MASK_BITS = (32, 64)
 LONGEST_AXIS = 65_536
 MOST_CLASSES = 1_000
 LONGEST_WORDS = 400
@@ -107,6 +111,20 @@ class ArrayNeed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Masking:
+    """How updates are masked, so that only their sum can be read (docs/secure-aggregation.md).
+
+    `clip` is the greatest magnitude of a coordinate of an update (1e-9 to 1e9),
+    `max_cases` the greatest number of training cases of a hospital, `bits` the
+    width of a masked number, 32 or 64.
+    """
+
+    clip: float
+    max_cases: int
+    bits: int = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     """The lead's plan. Everything a hospital must know before it says yes.
 
@@ -114,6 +132,7 @@ class Study:
     `deadline_s` bounds one round; times are ISO 8601 in UTC. `layout` holds the
     model's arrays, so that the plan's signature also bounds what an update can
     carry; without it a site keeps all updates to the layout of its first one.
+    With `secure` no hospital lets out an update of its own, only masked ones.
     """
 
     study: StudyId
@@ -137,6 +156,7 @@ class Study:
     expires: str
     layout: tuple[ArrayNeed, ...] = ()
     target: Target = BINARY
+    secure: Masking | None = None
 
     def as_json(self) -> bytes:
         """Write the canonical bytes that the lead signs and everyone fingerprints."""
@@ -274,6 +294,7 @@ def check_study(study: Study) -> Study:
         _within(len(array.shape), "layout.shape", 0, 8)
         for length in array.shape:
             _within(length, "layout.shape", 0, 2**40)
+    _check_masking(study)
     # 4. Words and times.
     for name in ("space", "title", "purpose", "label", "rule"):
         _within(len(getattr(study, name)), name, 1, LONGEST_WORDS)
@@ -298,6 +319,20 @@ def _check_features(study: Study) -> None:
         _distinct(need.categories, "features.categories")
         if (need.kind == "category") != bool(need.categories):
             raise bad("features.categories", "does not fit the kind")
+
+
+def _check_masking(study: Study) -> None:
+    if study.secure is None:
+        return
+    _within(len(study.sites), "sites", FEWEST_SUMMED, 1_000)
+    if not study.layout:
+        raise bad("layout", "is needed to mask updates")
+    if any(site.lacks for site in study.sites):  # the sum of an array has one weight for all
+        raise bad("secure", "does not go with hospitals that lack a modality")
+    _within(study.secure.clip, "secure.clip", *CLIPS)
+    _within(study.secure.max_cases, "secure.max_cases", 1, 2**31 - 1)
+    if study.secure.bits not in MASK_BITS:
+        raise bad("secure.bits", "is neither 32 nor 64")
 
 
 def _check_target(target: Target) -> None:

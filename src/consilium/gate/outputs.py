@@ -21,7 +21,9 @@ from consilium.dataspace.vocabulary import (
 )
 
 
-def check_output(agreement: Agreement, output: str, *, has_noise: bool = False) -> None:
+def check_output(
+    agreement: Agreement, output: str, *, has_noise: bool = False, is_summed: bool = False
+) -> None:
     """Refuse a result that the agreement does not let out.
 
     Parameters
@@ -33,6 +35,8 @@ def check_output(agreement: Agreement, output: str, *, has_noise: bool = False) 
     has_noise : bool, optional
         Whether its privacy loss is charged by `charge_epsilon`; then that judges
         the budget. An exact result has no bound, which no budget holds.
+    is_summed : bool, optional
+        Whether its study lets updates out under masks only.
 
     Raises
     ------
@@ -48,5 +52,5 @@ def check_output(agreement: Agreement, output: str, *, has_noise: bool = False) 
     if not has_noise:
         facts |= {EPSILON: UNBOUNDED, DELTA: 0}
     if output != AGGREGATE:  # secure aggregation is about updates and what is told of them
-        facts[SECURE] = False
+        facts[SECURE] = is_summed
     evaluate(agreement.policy, facts, later=OPERANDS.keys() - facts.keys()).require()

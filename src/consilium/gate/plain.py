@@ -11,7 +11,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -62,13 +63,19 @@ def from_plain(kind: type[Record], value: Json, *, at: str = "") -> Record:
     """
     if not isinstance(value, Mapping):
         raise bad(at or kind.__name__.lower(), "is not a table")
-    hints = get_type_hints(kind)
+    hints = _hints(cast("Hashable", kind))
     for name in hints:
         if name not in value:
             raise bad(_join(at, name), "is missing")
     if len(value) != len(hints):
         raise bad(at or kind.__name__.lower(), "has fields that nobody knows")
     return kind(**{name: _read(hint, value[name], _join(at, name)) for name, hint in hints.items()})
+
+
+@cache
+def _hints(kind: Hashable) -> dict[str, Any]:
+    """Return a record's types by field; looking them up is most of the work of reading."""
+    return get_type_hints(cast("type[Any]", kind))
 
 
 def bad(field: str, reason: str) -> InputError:

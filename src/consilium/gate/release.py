@@ -18,6 +18,7 @@ from consilium.gate.facts import CountRule, check_facts
 from consilium.gate.leases import OUT, Round
 from consilium.gate.replies import TRAIN, Answer, pack_reply
 from consilium.gate.store import ORDERS, STUDIES, find_admission, find_lease
+from consilium.gate.sums import Masked, SumPlace, Sums
 from consilium.gate.updates import (
     check_layout,
     largest_update,
@@ -139,10 +140,48 @@ def pin_layout(tx: Transaction, leased: Leased, standing: Standing, arrays: Arra
     tx.execute(same.values(layout=write_layout(layout_of(arrays))))
 
 
+def needs_masks(leased: Leased) -> bool:
+    """Say whether what the lease is for may leave under masks only."""
+    return leased.asked.study.secure is not None and leased.round.kind == TRAIN
+
+
+def place_of(asked: Asked, wanted: Round) -> SumPlace:
+    """Say which secure sum a round of an order is."""
+    return SumPlace(study=asked.study, order=asked.order, round=wanted.round, model=wanted.model)
+
+
+def mask_answer(
+    leased: Leased, arrays: Arrays, facts: dict[str, Any], *, sums: Sums
+) -> tuple[Masked, dict[str, Any]]:
+    """Put judged arrays under masks; of the facts only the seconds are left.
+
+    The number of cases goes into the sum, where nobody reads it alone.
+
+    Raises
+    ------
+    DeniedError, InputError, IntegrityError, StateError
+        As `Sums.mask`.
+
+    Discloses
+    ---------
+    The masked arrays it returns, and how long the work took.
+    """
+    masked = sums.mask(place_of(leased.asked, leased.round), arrays, cases=int(facts["n"]))
+    return masked, {"n": 0, "work_s": facts["work_s"]}
+
+
 def sign_answer(
-    leased: Leased, arrays: Arrays, facts: dict[str, Any], *, house: House, key: SigningKey
+    leased: Leased,
+    arrays: Arrays,
+    facts: dict[str, Any],
+    *,
+    house: House,
+    key: SigningKey,
+    masked: str = "",
 ) -> bytes:
     """Write the reply's bytes from what was judged, and from nothing else.
+
+    `masked` is this hospital's statement for the sum when `arrays` are masked.
 
     Discloses
     ---------
@@ -159,5 +198,6 @@ def sign_answer(
         model_in=leased.round.model,
         facts=rest,
         work_s=float(facts["work_s"]),
+        masked=masked,
     )
     return pack_reply(key, answer, update=pack_arrays(arrays))

@@ -38,7 +38,8 @@ class Answer:
     behind the answer, `work_s` the seconds spent on it, `facts` what passed
     the output gate besides. `update` (fingerprint of the arrays alone, as
     `pack_arrays` writes them) and `countersignature` are filled in by
-    `pack_reply`.
+    `pack_reply`. Of a masked update `masked` is the site's statement for the sum;
+    then `n` is 0 and `facts` are empty, because the sum alone tells of the cases.
     """
 
     study: StudyId
@@ -52,6 +53,7 @@ class Answer:
     work_s: float
     update: Digest = _NONE_YET
     countersignature: str = ""
+    masked: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

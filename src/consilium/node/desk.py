@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from consilium.federation.ports import Desk
 from consilium.gate.orders import LARGEST_ORDER
+from consilium.gate.sums import Question
 from consilium.kernel.canonical import Digest
 from consilium.kernel.errors import ConsiliumError, InputError, StateError
 from consilium.kernel.identifiers import LeaseId
@@ -142,6 +143,7 @@ class DeskServer:
             "refused": self._refused,
             "lease": self._lease,
             "release": self._release,
+            "converse": self._converse,
         }
         try:
             call = calls[message.line["call"]]
@@ -181,6 +183,18 @@ class DeskServer:
         end = len(body) - kept
         reply = self._desk.release(lease, update=body[:end], facts=line["facts"], kept=body[end:])
         return Message(line={}, body=reply)
+
+    def _converse(self, line: dict[str, Any], body: bytes) -> Message:
+        length = int(line["order"])
+        order, word = body[:length], body[length:]
+        _check_order(order)
+        question = Question(
+            step=str(line["step"]),
+            round=int(line["round"]),
+            model=Digest(line["model"]),
+            message=word,
+        )
+        return Message(line={}, body=self._desk.converse(order, question))
 
 
 def _check_order(order: bytes) -> None:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from consilium.gate.sums import Question
 from consilium.kernel.canonical import Digest, Json
 from consilium.kernel.errors import ConsiliumError, InputError, PeerError, error_from_record
 from consilium.kernel.identifiers import LeaseId
@@ -108,6 +109,17 @@ class SocketDesk:
             "kept": len(kept),
         }
         return self._ask(line, update + kept).body
+
+    def converse(self, order: bytes, question: Question) -> bytes:
+        """Pass one step of a secure sum to the node, which alone holds the keys for it."""
+        line: dict[str, Json] = {
+            "call": "converse",
+            "order": len(order),
+            "step": question.step,
+            "round": question.round,
+            "model": question.model,
+        }
+        return self._ask(line, order + question.message).body
 
     def _ask(self, line: Mapping[str, Any], body: bytes, *, timeout_s: float = _WORK_S) -> Message:
         try:

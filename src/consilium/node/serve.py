@@ -10,6 +10,8 @@ from pathlib import Path
 from consilium.dataspace.records import PrivacyBudget
 from consilium.dataspace.wire.serving import Serving
 from consilium.federation.registry import Recipes
+from consilium.federation.secure import SumDesk
+from consilium.federation.secure.store import StoredMemory
 from consilium.federation.statistics.site import installed_statistics
 from consilium.gate.gate import Gate
 from consilium.gate.statistics import NAME as STATISTICS
@@ -93,6 +95,7 @@ def _build(stack: ExitStack, ground: Ground, front: Front, *, blobs: BlobStore) 
         installed=recipes.digests,
         min_cases=ground.settings.min_cases,
         location_of=directory.location_of,
+        sums=SumDesk(connector.me, key=ground.key, memory=StoredMemory(ground.database)),
     )
     enforcement = Enforcement(connector, judge=gate, hub=ground.hub, models=home / "models")
     enforcement.start()

@@ -19,7 +19,7 @@ from consilium.space.plans import StudyPlan, TermsPlan
 
 _DRAFT = (
     "title", "question", "purpose", "recipe", "settings", "rule", "rule_settings",
-    "rounds", "quorum", "deadline_s", "seed",
+    "rounds", "quorum", "deadline_s", "seed", "secure",
 )  # fmt: skip
 _OPTIONAL = (
     "min_participants", "epsilon", "delta", "outputs", "secure_aggregation", "spatial",

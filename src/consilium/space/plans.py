@@ -91,6 +91,7 @@ class StudyPlan:
     quorum: int
     deadline_s: float
     seed: int
+    secure: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

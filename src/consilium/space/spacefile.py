@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from consilium.dataspace.governance import FURTHER, GOVERNANCE, check_governance
-from consilium.gate.orders import MOST_ROUNDS
+from consilium.gate.orders import CLIPS, FEWEST_SUMMED, MASK_BITS, MOST_ROUNDS
 from consilium.hub.settings import SPACE_LENGTH
 from consilium.kernel.errors import InputError
 from consilium.kernel.identifiers import check_name, participant_id
@@ -179,7 +179,10 @@ def _plan(section: Section, *, lead: str) -> StudyPlan:
     sites = {member: datasets.line(member) for member in datasets.names()}
     if not sites:
         raise section.refuse("space.no_sites", "datasets")
+    secure = _secure(section)
     least, usual = min(2, len(sites)), max(min(2, len(sites)), len(sites) - 1)
+    if secure is not None:  # every secure sum needs three
+        usual = min(len(sites), max(FEWEST_SUMMED, usual))
     return StudyPlan(
         name=name,
         title=section.line("title", default=name),
@@ -195,7 +198,22 @@ def _plan(section: Section, *, lead: str) -> StudyPlan:
         quorum=section.whole("quorum", low=least, high=len(sites), default=usual),
         deadline_s=section.number("deadline_s", low=1, high=86_400, default=60),
         seed=section.whole("seed", low=0, high=2**32 - 1, default=42),
+        secure=secure,
     )
+
+
+def _secure(section: Section) -> dict[str, Any] | None:
+    """Read how updates are masked; without the table they are not."""
+    if "secure" not in section.names():
+        return None
+    below = section.section("secure")
+    found: dict[str, Any] = {
+        "clip": below.number("clip", low=CLIPS[0], high=CLIPS[1]),
+        "max_cases": below.whole("max_cases", low=1, high=2**31 - 1),
+        "bits": below.whole("bits", low=MASK_BITS[0], high=MASK_BITS[1], default=MASK_BITS[0]),
+    }
+    below.end()
+    return found
 
 
 def _name(section: Section) -> str:

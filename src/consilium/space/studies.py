@@ -37,7 +37,7 @@ class Studies:
             Called with each event as it comes.
         **plan
             title, question, purpose, recipe, settings, rule, rule_settings,
-            rounds, quorum, deadline_s, seed, and `invite`: a list of
+            rounds, quorum, deadline_s, seed, secure, and `invite`: a list of
             {participant, dataset}.
 
         Raises

@@ -10,6 +10,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,6 +23,7 @@ from consilium.federation.ports import EVALUATE, Engine, EngineStatus, Task
 from consilium.federation.records import StartingPoint
 from consilium.federation.registry import Recipes
 from consilium.federation.resumption import starting_point
+from consilium.federation.secure import PassingMemory, SumDesk, SumMemory
 from consilium.federation.site import SiteWorker
 from consilium.gate.facts import CountRule, check_facts
 from consilium.gate.orders import (
@@ -34,9 +36,10 @@ from consilium.gate.orders import (
     peek_study,
     sign_study,
 )
-from consilium.gate.replies import Answer, pack_reply
+from consilium.gate.replies import TRAIN, Answer, pack_reply
+from consilium.gate.sums import MASKED, Question, SumPlace
 from consilium.kernel.canonical import Digest, Json, digest_of
-from consilium.kernel.errors import DeniedError
+from consilium.kernel.errors import ConsiliumError, DeniedError, StateError
 from consilium.kernel.identifiers import (
     AgreementId,
     DatasetId,
@@ -104,6 +107,10 @@ class RehearsalDesk:
     kept: dict[int, bytes] = field(default_factory=dict)
     reported: list[tuple[str, str]] = field(default_factory=list)
     quiet: threading.Event = field(default_factory=threading.Event)
+    memory: SumMemory = field(default_factory=PassingMemory)
+    lost_before: dict[tuple[int, str], bool] = field(default_factory=dict)
+    """Round and step of a secure sum that this hospital does not answer."""
+    _sums: SumDesk | None = None
     _open: dict[LeaseId, tuple[str, int, Digest, Order]] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -136,6 +143,21 @@ class RehearsalDesk:
             },
         )
 
+    @property
+    def sums(self) -> SumDesk:
+        if self._sums is None:
+            self._sums = SumDesk(self.participant, key=self.key, memory=self.memory)
+        return self._sums
+
+    def restart(self) -> None:
+        """Forget what lives in a process; the memory stays."""
+        self._sums = None
+
+    def converse(self, order: bytes, question: Question) -> bytes:
+        if (question.round, question.step) in self.lost_before:
+            raise DeniedError("gate.other_start", study="lost")
+        return self.sums.answer(_place(Order.from_json(order), question), question)
+
     def release(
         self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json], kept: bytes = b""
     ) -> bytes:
@@ -156,9 +178,22 @@ class RehearsalDesk:
             facts=checked,
             work_s=float(work_s),  # type: ignore[arg-type]
         )
+        if peek_study(order.signed_study).secure is not None and kind == TRAIN:
+            if (number, "mask") in self.lost_before:
+                raise DeniedError("gate.other_start", study="lost")
+            asked = Question(step="mask", round=number, model=model)
+            masked = self.sums.mask(_place(order, asked), unpack_arrays(update), cases=answer.n)
+            answer = replace(answer, n=0, facts={}, masked=masked.statement)
+            update = pack_arrays({MASKED: masked.vector})
         if self.spoil:
             answer, update = self.spoil(answer, update)
         return pack_reply(self.key, answer, update=update)
+
+
+def _place(order: Order, asked: Question) -> SumPlace:
+    return SumPlace(
+        study=peek_study(order.signed_study), order=order, round=asked.round, model=asked.model
+    )
 
 
 @dataclass(kw_only=True)
@@ -204,6 +239,7 @@ class StraightCast:
             for site, desk in rehearsal.desks.items()
         }
         self.asked: list[tuple[str, int, tuple[ParticipantId, ...]]] = []
+        self.heard: list[tuple[ParticipantId, Question]] = []
         self.absent: dict[int, set[ParticipantId]] = {}
         self.die_in: tuple[str, int] | None = None
 
@@ -219,8 +255,21 @@ class StraightCast:
             if site not in gone:
                 try:
                     answers[site] = self.workers[site].work(task)
-                except DeniedError:
+                except (DeniedError, StateError):
                     continue
+        return answers
+
+    def ask(
+        self, questions: Mapping[ParticipantId, Question], *, deadline_s: float
+    ) -> dict[ParticipantId, bytes]:
+        answers = {}
+        for site, question in questions.items():
+            if self.die_in == (question.step, question.round):
+                raise KilledError
+            self.heard.append((site, question))
+            if site not in self.absent.get(question.round, set()):
+                with suppress(ConsiliumError):
+                    answers[site] = self.workers[site].converse(question)
         return answers
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from consilium.federation.contract import Needs
 from consilium.federation.flare.engine import FlareEngine
 from consilium.federation.flare.kits import (
     SUBMITTER_ROLE,
@@ -32,16 +35,20 @@ from consilium.federation.flare.processes import SupervisedChild, client_command
 from consilium.federation.folder import SegmentFolder
 from consilium.federation.records import StartingPoint
 from consilium.federation.registry import Recipes
+from consilium.federation.secure import PassingMemory, SumDesk
 from consilium.gate.orders import (
+    ArrayNeed,
     FieldNeed,
     Invitation,
+    Masking,
     Order,
     RecipeRef,
     Study,
     peek_study,
     sign_study,
 )
-from consilium.gate.replies import Answer, pack_reply
+from consilium.gate.replies import TRAIN, Answer, pack_reply
+from consilium.gate.sums import MASKED, Question, SumPlace
 from consilium.kernel.canonical import Digest, Json, digest_of
 from consilium.kernel.clock import write_time
 from consilium.kernel.errors import ConsiliumError
@@ -55,9 +62,12 @@ from consilium.kernel.identifiers import (
     participant_id,
 )
 from consilium.ledger.keys import SigningKey
-from consilium.models.weights import pack_arrays
+from consilium.models.weights import pack_arrays, unpack_arrays
 from consilium.node.desk import DeskServer
 from consilium.node.job_main import OpenLease
+
+sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in ("trust", "support")]
+"""For the recorder of bytes, and a recipe of many parameters."""
 
 SPACE = "test.example"
 FEATURES = ("age", "dose")
@@ -161,6 +171,8 @@ class StandInDesk:
     refuse_admission: ConsiliumError | None = None
     refuse_lease: ConsiliumError | None = None
     hold: Callable[[int], None] = lambda number: None
+    hear: Callable[[str, int], None] = lambda step, number: None
+    """Called before a step of a secure sum is answered."""
 
     @property
     def participant(self) -> ParticipantId:
@@ -188,7 +200,17 @@ class StandInDesk:
         }
         return OpenLease(id=LeaseId(new_urn()), file=self.data.open("rb"), facts=facts)
 
-    def release(self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json]) -> bytes:
+    @cached_property
+    def sums(self) -> SumDesk:
+        return SumDesk(self.participant, key=self.key, memory=PassingMemory())
+
+    def converse(self, order: bytes, question: Question) -> bytes:
+        self.hear(question.step, question.round)
+        return self.sums.answer(_place(Order.from_json(order), question), question)
+
+    def release(
+        self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json], kept: bytes = b""
+    ) -> bytes:
         order, kind, number, model = self._task
         rest = {name: value for name, value in facts.items() if name not in ("n", "work_s")}
         answer = Answer(
@@ -202,7 +224,21 @@ class StandInDesk:
             facts=rest,
             work_s=float(str(facts["work_s"])),
         )
+        if kind == TRAIN and peek_study(order.signed_study).secure is not None:
+            place = _place(order, Question(step="", round=number, model=model))
+            masked = self.sums.mask(place, unpack_arrays(update), cases=answer.n)
+            answer = replace(answer, n=0, facts={}, masked=masked.statement)
+            update = pack_arrays({MASKED: masked.vector})
         return pack_reply(self.key, answer, update=update)
+
+
+def _place(order: Order, question: Question) -> SumPlace:
+    return SumPlace(
+        study=peek_study(order.signed_study),
+        order=order,
+        round=question.round,
+        model=question.model,
+    )
 
 
 @dataclass
@@ -250,8 +286,11 @@ def all_gone(processes: list[psutil.Process]) -> bool:
 class EngineSpace:
     """A hub's engine and some sites on this machine's loopback."""
 
-    def __init__(self, folder: Path, names: tuple[str, ...]) -> None:
+    def __init__(
+        self, folder: Path, names: tuple[str, ...], *, recipe: str = "tabular-logistic"
+    ) -> None:
         self.folder = folder
+        self.recipe = recipe
         self.authority = Authority()
         self.address = EngineAddress(
             host="localhost", port=_free_port(), project=SPACE, server=f"engine.{SPACE}"
@@ -259,11 +298,13 @@ class EngineSpace:
         self.server_kit = folder / "server"
         self.submitter_kit = folder / "submitter"
         self.submitter = f"submitter@{SPACE}"
+        self.server_credentials = self.authority.issue(self.address.server, host="localhost")
         self._write_hub()
         self.server = SupervisedChild(
             "engine", server_command(self.server_kit), folder=self.server_kit
         )
         self.engine = FlareEngine(self.server_kit, space=SPACE)
+        self.credentials: dict[str, Credentials] = {}
         self.sites = {name: self._make_site(name) for name in names}
         self.lead = SigningKey.generate()
         self.jobs: list[str] = []
@@ -286,12 +327,23 @@ class EngineSpace:
         )
 
     def order(
-        self, *, rounds: int = 3, quorum: int = 2, deadline_s: float = 20.0, seed: int = 1
+        self,
+        *,
+        rounds: int = 3,
+        quorum: int = 2,
+        deadline_s: float = 20.0,
+        seed: int = 1,
+        secure: Masking | None = None,
     ) -> tuple[Order, bytes]:
         """Write a signed study over all sites, and an order for its first segment."""
-        recipe = Recipes().find("tabular-logistic")
+        recipe = Recipes().find(self.recipe)
         assert recipe is not None
-        start = pack_arrays(self._start())
+        ref = RecipeRef(name=recipe.name, version=recipe.version, digest=recipe.digest)
+        features = tuple(FieldNeed(name=name, kind="number") for name in FEATURES)
+        code = recipe.load()
+        needs = Needs(features=features)
+        arrays = code.initial(needs, code.read_settings(recipe.check_settings({})), seed=seed)
+        start = pack_arrays(arrays)
         now = datetime.now(UTC)
         study = Study(
             study=StudyId(new_urn()),
@@ -300,8 +352,8 @@ class EngineSpace:
             question="Does the engine work?",
             purpose="testing",
             lead=participant_id(SPACE, "lead"),
-            recipe=RecipeRef(name=recipe.name, version=recipe.version, digest=recipe.digest),
-            features=tuple(FieldNeed(name=name, kind="number") for name in FEATURES),
+            recipe=ref,
+            features=features,
             label="ill",
             rule="fedavg",
             start=digest_of(start),
@@ -312,6 +364,11 @@ class EngineSpace:
             sites=tuple(self._invite(site.desk) for site in self.sites.values()),
             created=write_time(now),
             expires=write_time(now + timedelta(days=1)),
+            layout=tuple(
+                ArrayNeed(name=name, shape=tuple(array.shape))
+                for name, array in sorted(arrays.items())
+            ),
+            secure=secure,
         )
         signed = sign_study(self.lead, study)
         return (
@@ -348,8 +405,19 @@ class EngineSpace:
             lambda: number in folder.rounds(), within_s=within_s, what=f"end of round {number}"
         )
 
-    def _start(self) -> dict[str, Any]:
-        return {"bias": np.zeros(1), "weight": np.zeros(len(FEATURES))}
+    def lead_through(self, name: str, port: int) -> None:
+        """Let one site reach the hub through another port of the loopback."""
+        desk = DeskAddress(
+            path="consilium.node.job_main.SocketDesk",
+            arguments={"address": str(self.folder / f"{name}.sock")},
+        )
+        write_site_kit(
+            self.sites[name].kit,
+            name=name,
+            address=replace(self.address, port=port),
+            credentials=self.credentials[name],
+            desk=desk,
+        )
 
     def _invite(self, desk: StandInDesk) -> Invitation:
         return Invitation(
@@ -369,17 +437,18 @@ class EngineSpace:
         write_server_kit(
             self.server_kit,
             address=self.address,
-            credentials=self.authority.issue(self.address.server, host="localhost"),
+            credentials=self.server_credentials,
             submitter=self.submitter_kit,
         )
 
     def _make_site(self, name: str) -> Site:
         kit, socket_path = self.folder / name, self.folder / f"{name}.sock"
+        credentials = self.credentials[name] = self.authority.issue(name)
         write_site_kit(
             kit,
             name=name,
             address=self.address,
-            credentials=self.authority.issue(name),
+            credentials=credentials,
             desk=DeskAddress(
                 path="consilium.node.job_main.SocketDesk", arguments={"address": str(socket_path)}
             ),
@@ -414,8 +483,8 @@ def make_space(tmp_path: Path) -> Iterator[Callable[..., EngineSpace]]:
     """Make spaces that leave nothing behind."""
     made: list[EngineSpace] = []
 
-    def make(*names: str) -> EngineSpace:
-        space = EngineSpace(tmp_path / f"space-{len(made)}", names)
+    def make(*names: str, **given: Any) -> EngineSpace:
+        space = EngineSpace(tmp_path / f"space-{len(made)}", names, **given)
         made.append(space)
         return space
 

@@ -18,7 +18,7 @@ from consilium.federation.proposal import (
     starting_model,
 )
 from consilium.federation.registry import Recipes
-from consilium.gate.orders import Invitation, sign_study, study_from_json, verify_study
+from consilium.gate.orders import Invitation, Masking, sign_study, study_from_json, verify_study
 from consilium.kernel.canonical import canonical_bytes, digest_of, read_json
 from consilium.kernel.clock import HeldClock, read_time
 from consilium.kernel.errors import ConsiliumError, InputError, IntegrityError, NotFoundError
@@ -300,3 +300,48 @@ def test_a_recipe_that_was_changed_since_makes_no_starting_model() -> None:
 def test_units_and_categories_are_optional_in_a_schemas_record() -> None:
     (feature,) = read_needs({"features": [{"name": "age", "kind": "number"}]}).features
     assert (feature.unit, feature.categories) == ("", ())
+
+
+MASKS: dict[str, Any] = {"clip": 2.0, "max_cases": 500}
+
+
+def test_a_secure_draft_becomes_a_secure_plan_whose_quorum_carries_a_sum() -> None:
+    assert read(invite=FIVE, secure=MASKS).quorum == 4
+    assert read(secure=MASKS).quorum == 3
+    found = propose(read(secure=MASKS)).plan
+    assert found.secure == Masking(clip=2.0, max_cases=500, bits=32)
+    assert study_from_json(found.as_json()) == found
+    assert propose(read()).plan.secure is None
+
+
+@pytest.mark.parametrize("rule", ["clipped", "krum", "median", "qfedavg", "trimmed_mean"])
+def test_a_rule_that_looks_at_single_updates_does_not_go_with_a_secure_sum(rule: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(invite=FIVE, quorum=5, rule=rule, secure=MASKS)
+    assert caught.value.code == "federation.needs_single_updates"
+    read(invite=FIVE, quorum=5, rule=rule)
+
+
+@pytest.mark.parametrize("rule", ["fedavg", "fedprox", "fedavgm", "fedadam", "fedyogi"])
+def test_a_rule_that_steps_on_the_mean_goes_with_a_secure_sum(rule: str) -> None:
+    assert read(rule=rule, secure=MASKS).secure is not None
+
+
+BAD_SUMS: dict[str, tuple[dict[str, Any], str]] = {
+    "two hospitals": ({"invite": wishes("north", "south")}, "secure.too_few_sites"),
+    "a low quorum": ({"quorum": 2}, "study.bad_plan"),
+    "a low quorum of five": ({"invite": FIVE, "quorum": 3}, "study.bad_plan"),
+    "no clip": ({"secure": {"max_cases": 500}}, "study.bad_plan"),
+    "an odd key": ({"secure": MASKS | {"noise": 1}}, "study.bad_plan"),
+    "odd bits": ({"secure": MASKS | {"bits": 16}}, "gate.bad_order"),
+    "too many cases": ({"secure": MASKS | {"max_cases": 2**31 - 1}}, "secure.bad_encoding"),
+    "no table": ({"secure": True}, "study.bad_plan"),
+}
+
+
+@pytest.mark.parametrize("flaw", BAD_SUMS)
+def test_a_secure_draft_that_makes_no_sum_is_refused(flaw: str) -> None:
+    changes, code = BAD_SUMS[flaw]
+    with pytest.raises(InputError) as caught:
+        propose(read(**{"secure": MASKS, **changes}))
+    assert caught.value.code == code

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from consilium.gate.orders import FieldNeed, Invitation, Order, RecipeRef, Study, sign_study
+from consilium.gate.sums import Question
 from consilium.kernel.canonical import Digest, Json, digest_of
 from consilium.kernel.errors import ConsiliumError
 from consilium.kernel.identifiers import (
@@ -69,6 +70,7 @@ class FakeDesk:
     refusal: Exception | None = None
     asked: list[tuple[str, object]] = field(default_factory=list)
     mode: str = "rb"
+    kept: bytes = b""
 
     def admit(self, order: bytes) -> None:
         self._hear("admit", order)
@@ -88,9 +90,16 @@ class FakeDesk:
             facts={"participant": "did:web:test.example:west"},
         )
 
-    def release(self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json]) -> bytes:
+    def release(
+        self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json], kept: bytes = b""
+    ) -> bytes:
         self._hear("release", (lease, update, dict(facts)))
+        self.kept = kept
         return b"reply to " + update
+
+    def converse(self, order: bytes, question: Question) -> bytes:
+        self._hear("converse", (order, question))
+        return b"answer to " + question.message
 
     def _hear(self, call: str, what: object) -> None:
         self.asked.append((call, what))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from consilium.gate.sums import Question
 from consilium.kernel.canonical import digest_of
 from consilium.kernel.errors import DeniedError, InputError, PeerError, StateError
 from consilium.kernel.identifiers import LeaseId
@@ -52,6 +53,24 @@ def test_admission_and_release_cross_the_socket(
     assert reply == b"reply to " + update
     assert desk.asked[0] == ("admit", b"order")
     assert desk.asked[1] == ("release", ("lease-1", update, {"n": 3, "work_s": 0.5}))
+
+
+def test_what_a_site_keeps_and_what_it_sends_are_told_apart(
+    serve: Callable[[FakeDesk], SocketDesk], make_desk: Callable[..., FakeDesk]
+) -> None:
+    desk = make_desk()
+    caller = serve(desk)
+    reply = caller.release(LeaseId("lease-1"), update=b"update", facts={}, kept=b"kept")
+    assert (reply, desk.kept) == (b"reply to update", b"kept")
+
+
+def test_a_question_crosses_the_socket_with_its_order(
+    serve: Callable[[FakeDesk], SocketDesk], make_desk: Callable[..., FakeDesk]
+) -> None:
+    desk = make_desk()
+    question = Question(step="share", round=2, model=MODEL, message=b'{"statements":[]}')
+    assert serve(desk).converse(b"order", question) == b"answer to " + question.message
+    assert desk.asked == [("converse", (b"order", question))]
 
 
 def test_a_lease_brings_the_open_file_itself_read_only(

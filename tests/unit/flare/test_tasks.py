@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,15 +20,20 @@ from nvflare.apis.signal import Signal
 from consilium.federation.flare.control import DeadSiteWatch, HubControl
 from consilium.federation.flare.controller import FlareCast
 from consilium.federation.flare.executor import (
+    MESSAGE,
     MODEL,
+    QUESTION,
     REFUSAL,
     REPLY,
     ROUND,
+    STEP,
     UNAUTHORIZED,
     RecipeExecutor,
 )
 from consilium.federation.ports import EVALUATE, TRAIN, Task
 from consilium.gate.orders import Order
+from consilium.gate.sums import Question
+from consilium.kernel.canonical import digest_of
 from consilium.kernel.errors import DeniedError, RecipeError, StateError
 from consilium.kernel.identifiers import participant_id
 
@@ -43,7 +49,14 @@ class FakeContext:
     def __init__(self, folder: Path, components: Mapping[str, Any]) -> None:
         workspace = SimpleNamespace(get_app_dir=lambda job: str(folder))
         self._props = {FLContextKey.WORKSPACE_OBJECT: workspace}
-        self._engine = SimpleNamespace(client=SimpleNamespace(components=components))
+        self.handlers: dict[str, Callable[..., Shareable]] = {}
+        self._engine = SimpleNamespace(
+            client=SimpleNamespace(components=components),
+            register_aux_message_handler=self._register,
+        )
+
+    def _register(self, topic: str, message_handle_func: Callable[..., Shareable]) -> None:
+        self.handlers[topic] = message_handle_func
 
     def get_prop(self, name: str) -> Any:
         return self._props[name]
@@ -131,6 +144,40 @@ def test_a_job_that_cannot_be_ended_does_not_begin(context: Callable[..., Any]) 
     assert asked == ["stay", "stay"], "it is tried again, and nothing is leased"
 
 
+QUESTION_FIELDS = {STEP: "share", ROUND: 2, MODEL: str(digest_of(b"model")), MESSAGE: b"{}"}
+
+
+def question(**changes: Any) -> Shareable:
+    data = Shareable()
+    data.update(QUESTION_FIELDS | changes)
+    return data
+
+
+def test_a_question_of_a_sum_reaches_the_desk_with_the_jobs_own_order(
+    context: Callable[..., Any], order: Order
+) -> None:
+    fake, executor = context(), RecipeExecutor()
+    executor.handle_event(EventType.START_RUN, fake)
+    reply = fake.handlers[QUESTION](topic=QUESTION, request=question(), fl_ctx=fake)
+    assert reply[REPLY] == b"answer to {}"
+    asked = Question(step="share", round=2, model=digest_of(b"model"), message=b"{}")
+    [_, heard] = fake.get_engine().client.components["desk"].asked
+    assert heard == ("converse", (order.as_json(), asked))
+
+
+@pytest.mark.parametrize(
+    "change", [{ROUND: "2"}, {ROUND: True}, {MESSAGE: "{}"}, {STEP: None}, {MODEL: b"model"}]
+)
+def test_a_question_of_another_form_never_reaches_the_desk(
+    context: Callable[..., Any], change: dict[str, Any]
+) -> None:
+    fake, executor = context(), RecipeExecutor()
+    reply = executor.answer(QUESTION, question(**change), fake)
+    assert str(reply[REFUSAL]).startswith("engine.bad_task: ")
+    desk = fake.get_engine().client.components["desk"]
+    assert desk.asked == [("refused", "task engine.bad_task")]
+
+
 def test_without_a_desk_in_the_sites_kit_nothing_is_done(tmp_path: Path) -> None:
     reply = execute(FakeContext(tmp_path, {}))
     assert str(reply[REFUSAL]).startswith("engine.no_desk: ")
@@ -156,6 +203,11 @@ class FakeCommunicator:
 
     def cancel_task(self, task: Any) -> None:
         self.cancelled.append(task)
+
+    def send(self, targets: list[str], request: Shareable, **_: Any) -> dict[str, Shareable]:
+        self.asked += targets
+        answers = {name: self.sites[name](request) for name in targets}
+        return {name: answer for name, answer in answers.items() if answer is not None}
 
     def _work(self, task: Any, name: str) -> None:
         result = self.sites[name](task.data)
@@ -188,7 +240,11 @@ def make_cast(tmp_path: Path) -> Callable[..., tuple[FlareCast, FakeCommunicator
     def make(**sites: Any) -> tuple[FlareCast, FakeCommunicator, Signal]:
         communicator, abort = FakeCommunicator(**sites), Signal()
         clients = [SimpleNamespace(name=name) for name in sites]
-        engine = SimpleNamespace(get_clients=lambda: clients)
+        engine = SimpleNamespace(
+            get_clients=lambda: clients,
+            new_context=lambda: nullcontext(None),
+            send_aux_request=communicator.send,
+        )
         context = SimpleNamespace(get_engine=lambda: engine)
         controller: Any = SimpleNamespace(communicator=communicator)
         cast = FlareCast(controller, context, abort, refusals=tmp_path / "refusals.jsonl")
@@ -252,6 +308,60 @@ def test_an_abort_ends_the_cast_at_once(make_cast: Callable[..., Any]) -> None:
     assert stopped.value.code == "engine.aborted"
     assert time.monotonic() - began < 10
     assert len(communicator.cancelled) == 1
+
+
+def answer_with(*results: str) -> Callable[[Shareable], Shareable]:
+    """Fail with FLARE's return codes, one each time, and answer then."""
+    left = [*results]
+
+    def answer(request: Shareable) -> Shareable:
+        if left:
+            return make_reply(left.pop(0))
+        reply = Shareable()
+        reply[REPLY] = request[MESSAGE] + b" heard"
+        return reply
+
+    return answer
+
+
+def ask_all(cast: FlareCast, deadline_s: float = 30.0) -> dict[Any, bytes]:
+    model = digest_of(b"model")
+    words = {
+        site: Question(step="share", round=2, model=model, message=site[-4:].encode())
+        for site in SITES
+    }
+    return cast.ask(words, deadline_s=deadline_s)
+
+
+def test_each_site_gets_its_own_question_again_until_it_is_reached(
+    make_cast: Callable[..., Any], tmp_path: Path
+) -> None:
+    late = answer_with(ReturnCode.COMMUNICATION_ERROR, ReturnCode.TOPIC_UNKNOWN)
+    cast, communicator, _ = make_cast(east=answer_with(), north=late, west=refuse)
+    assert ask_all(cast) == {SITES[0]: b"east heard", SITES[1]: b"orth heard"}
+    assert sorted(communicator.asked) == ["east", "north", "north", "north", "west"]
+    assert "gate.revoked" in (tmp_path / "refusals.jsonl").read_text()
+
+
+def test_questions_wait_for_no_site_that_is_dead_nor_beyond_the_deadline(
+    make_cast: Callable[..., Any],
+) -> None:
+    never = answer_with(*[ReturnCode.COMMUNICATION_ERROR] * 1000)
+    cast, communicator, _ = make_cast(east=answer_with(), north=never, west=never)
+    communicator.dead.add("west")
+    began = time.monotonic()
+    assert ask_all(cast, deadline_s=0.5) == {SITES[0]: b"east heard"}
+    assert 0.5 <= time.monotonic() - began < 5
+    assert "west" not in communicator.asked
+
+
+def test_an_abort_ends_the_asking(make_cast: Callable[..., Any]) -> None:
+    never = answer_with(*[ReturnCode.COMMUNICATION_ERROR] * 1000)
+    cast, _, abort = make_cast(east=never, north=never, west=never)
+    threading.Timer(0.2, lambda: abort.trigger(True)).start()
+    with pytest.raises(StateError) as stopped:
+        ask_all(cast)
+    assert stopped.value.code == "engine.aborted"
 
 
 class FakeEngine:

@@ -10,7 +10,7 @@ import pytest
 from consilium.kernel.clock import SystemClock
 from consilium.kernel.errors import InputError
 from consilium.space.demo import INVENTED, REAL
-from consilium.space.offers import terms_record
+from consilium.space.offers import draft_record, terms_record
 from consilium.space.plans import StudyPlan
 from consilium.space.spacefile import check_files, read_offer, read_space, read_study
 
@@ -220,4 +220,33 @@ def test_further_terms_a_budget_and_a_place_can_be_written(tmp_path: Path) -> No
 )
 def test_a_slip_in_a_further_term_is_named(tmp_path: Path, line: str, code: str) -> None:
     text = EXAMPLE.replace("min_cohort = 20\n", f"min_cohort = 20\n{line}\n", 1)
+    assert refused(tmp_path, text).code == code
+
+
+SECURE = """
+[study.secure]
+clip = 4.0
+max_cases = 500
+"""
+
+
+def test_a_study_says_how_its_updates_are_masked_or_that_they_are_not(tmp_path: Path) -> None:
+    assert read_space(write(tmp_path, EXAMPLE)).studies[0].secure is None
+    text = EXAMPLE.replace("[study.datasets]", f"{SECURE}\n[study.datasets]")
+    [study] = read_space(write(tmp_path, text)).studies
+    assert study.secure == {"clip": 4.0, "max_cases": 500, "bits": 32}
+    assert draft_record(study, space="rehearsal")["secure"] == study.secure
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (("clip = 4.0\n", ""), "space.missing_key"),
+        (("clip = 4.0", "clip = 0"), "space.not_number"),
+        (("max_cases = 500", "max_cases = 0"), "space.not_whole"),
+        (("max_cases = 500", "max_cases = 500\nnoise = 1"), "space.unknown_key"),
+    ],
+)
+def test_a_slip_in_the_masking_is_named(tmp_path: Path, change: tuple[str, str], code: str) -> None:
+    text = EXAMPLE.replace("[study.datasets]", f"{SECURE.replace(*change)}\n[study.datasets]")
     assert refused(tmp_path, text).code == code

@@ -13,12 +13,14 @@ from consilium.federation.aggregation.records import Aggregated, Contribution, R
 from consilium.federation.aggregation.rules import (
     RULES,
     aggregate,
+    check_mean_rule,
     check_named_sites,
     check_rule,
     check_sites,
     check_update,
     find_rule,
     least_sites,
+    step_on_mean,
 )
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "Contribution",
     "Rule",
     "aggregate",
+    "check_mean_rule",
     "check_named_sites",
     "check_rule",
     "check_sites",
@@ -34,4 +37,5 @@ __all__ = [
     "find_rule",
     "least_sites",
     "mean_update",
+    "step_on_mean",
 ]

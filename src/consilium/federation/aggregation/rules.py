@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from consilium.federation.aggregation.adaptive import ADAPTIVE
-from consilium.federation.aggregation.averaging import AVERAGING
+from consilium.federation.aggregation.averaging import AVERAGING, by_cases
 from consilium.federation.aggregation.bagging import BAGGING
 from consilium.federation.aggregation.fairness import FAIRNESS
 from consilium.federation.aggregation.fltrust import FLTRUST
@@ -78,7 +78,64 @@ def aggregate(
     for site, contribution in sorted(contributions.items()):
         check_update(contribution, model=model, site=site, needs_loss=found.needs_loss)
     update = found.combine(contributions, filled)
-    result = found.step(model, update, state, filled)
+    return _step(found, model, update, state=state, filled=filled)
+
+
+def step_on_mean(
+    rule: str,
+    model: Arrays,
+    mean: Arrays,
+    *,
+    state: Arrays,
+    settings: Mapping[str, Any],
+) -> Aggregated:
+    """Apply a rule to the mean update of a secure sum.
+
+    Parameters
+    ----------
+    rule : str
+        One that `check_mean_rule` passes.
+    model, state, settings
+        As in `aggregate`.
+    mean : mapping of str to array
+        Σ n_i x_i / Σ n_i, names and shapes of `model`, float64.
+
+    Raises
+    ------
+    InputError
+        As `aggregate`; `federation.needs_single_updates`.
+
+    Discloses
+    ---------
+    Nothing new: it runs at the hub, on a sum that the sites have opened.
+    """
+    found = find_rule(rule)
+    check_mean_rule(rule)
+    filled = fill_settings(found.schema, settings, owner=rule)
+    return _step(found, model, mean, state=state, filled=filled)
+
+
+def check_mean_rule(rule: str) -> None:
+    """Refuse a rule that needs more than the mean of the updates.
+
+    Raises
+    ------
+    InputError
+        `federation.unknown_rule`, `federation.needs_single_updates`.
+
+    Discloses
+    ---------
+    Nothing: it sees a name.
+    """
+    if find_rule(rule).combine is not by_cases:
+        known = ", ".join(name for name in sorted(RULES) if RULES[name].combine is by_cases)
+        raise InputError("federation.needs_single_updates", rule=rule, known=known)
+
+
+def _step(
+    rule: Rule, model: Arrays, update: Arrays, *, state: Arrays, filled: Mapping[str, Any]
+) -> Aggregated:
+    result = rule.step(model, update, state, filled)
     if not all(np.isfinite(array).all() for array in result.model.values()):
         raise InputError("federation.bad_update", site="all", reason="the new model is not finite")
     # Sums are taken in float64; the model keeps its own precision, and so its size on the wire.

@@ -10,6 +10,7 @@ tells the desk that it is there, so that the node can end it at any moment.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,16 @@ from consilium.federation.flare.kits import DESK_COMPONENT
 from consilium.federation.ports import EVALUATE, TRAIN, JobDesk, SiteWork, Task
 from consilium.federation.registry import Recipes
 from consilium.federation.site import SiteWorker
+from consilium.gate.sums import Question
+from consilium.kernel.canonical import Digest
 from consilium.kernel.errors import ConsiliumError, DeniedError, StateError
 
 ROUND = "round"
 MODEL = "model"
+STEP = "step"
+MESSAGE = "message"
+QUESTION = "consilium.question"
+"""Topic of FLARE's side requests that carry questions."""
 REPLY = "reply"
 REFUSAL = "refusal"
 UNAUTHORIZED = "UNAUTHORIZED"
@@ -52,6 +59,8 @@ class RecipeExecutor(Executor):
         Nothing.
         """
         if event_type == EventType.START_RUN:
+            engine: Any = fl_ctx.get_engine()
+            engine.register_aux_message_handler(topic=QUESTION, message_handle_func=self.answer)
             try:
                 self._worker = _make_worker(fl_ctx)
             except ConsiliumError as error:
@@ -71,27 +80,67 @@ class RecipeExecutor(Executor):
         The reply that the node's desk released, or a refusal's code and public
         sentence. Nothing else.
         """
-        try:
+
+        def work() -> bytes:
             task = _as_task(task_name, shareable, fl_ctx)
-            if self._worker is None:
-                self._worker = _make_worker(fl_ctx)
-            reply: Any = Shareable()
-            reply[REPLY] = self._worker.work(task)
-        except ConsiliumError as error:
-            _log.warning("%s: %s (%s)", error.code, error.public, error.detail)
-            denied = isinstance(error, DeniedError)
-            reply = make_reply(UNAUTHORIZED if denied else ReturnCode.EXECUTION_EXCEPTION)
-            reply[REFUSAL] = f"{error.code}: {error.public}"
-        return reply
+            return self._find_worker(fl_ctx).work(task)
+
+        return _replied(work)
+
+    def answer(self, topic: str, request: Shareable, fl_ctx: FLContext) -> Shareable:  # noqa: ARG002
+        """Answer one step of a secure sum; called from FLARE's own threads.
+
+        Discloses
+        ---------
+        What the node's desk answers, or a refusal's code and public sentence.
+        """
+
+        def converse() -> bytes:
+            question = _as_question(request, fl_ctx)
+            return self._find_worker(fl_ctx).converse(question)
+
+        return _replied(converse)
+
+    def _find_worker(self, fl_ctx: FLContext) -> SiteWork:
+        if self._worker is None:
+            self._worker = _make_worker(fl_ctx)
+        return self._worker
+
+
+def _replied(call: Callable[[], bytes]) -> Shareable:
+    """Give the bytes that a call returns, or its refusal, as FLARE's reply."""
+    try:
+        reply: Any = Shareable()
+        reply[REPLY] = call()
+    except ConsiliumError as error:
+        _log.warning("%s: %s (%s)", error.code, error.public, error.detail)
+        denied = isinstance(error, DeniedError)
+        reply = make_reply(UNAUTHORIZED if denied else ReturnCode.EXECUTION_EXCEPTION)
+        reply[REFUSAL] = f"{error.code}: {error.public}"
+    return reply
+
+
+def _as_question(request: Shareable, fl_ctx: FLContext) -> Question:
+    number = request.get(ROUND)
+    words = [request.get(name) for name in (STEP, MODEL)]
+    message = request.get(MESSAGE)
+    is_whole = type(number) is int and isinstance(message, bytes)
+    if not is_whole or not all(isinstance(word, str) for word in words):
+        raise _refuse_task(fl_ctx)
+    return Question(step=words[0], round=number, model=Digest(words[1]), message=message)
 
 
 def _as_task(kind: str, shareable: Shareable, fl_ctx: FLContext) -> Task:
     number, model = shareable.get(ROUND), shareable.get(MODEL)
     if kind not in (TRAIN, EVALUATE) or type(number) is not int or not isinstance(model, bytes):
-        refusal = DeniedError("engine.bad_task")
-        _find_desk(fl_ctx).report_refusal(refusal.code, refusal.public, what="task")
-        raise refusal
+        raise _refuse_task(fl_ctx)
     return Task(kind=kind, round=number, model=model)
+
+
+def _refuse_task(fl_ctx: FLContext) -> DeniedError:
+    refusal = DeniedError("engine.bad_task")
+    _find_desk(fl_ctx).report_refusal(refusal.code, refusal.public, what="task")
+    return refusal
 
 
 def _find_desk(fl_ctx: FLContext) -> JobDesk:

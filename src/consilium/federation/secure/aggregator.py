@@ -84,6 +84,11 @@ class SumAggregator:
         """Which messages are taken now."""
         return self._step
 
+    @property
+    def announced(self) -> frozenset[ParticipantId]:
+        """Who has announced so far."""
+        return frozenset(self._announced)
+
     def take_announcement(self, text: str) -> None:
         """Take a site's announcement.
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from enum import StrEnum
 
-from consilium.federation.secure.messages import Announcement, SurvivorCall, verify_message
+from consilium.federation.secure.messages import (
+    Announcement,
+    Confirmation,
+    SurvivorCall,
+    verify_message,
+)
 from consilium.federation.secure.plan import SumPlan
 from consilium.kernel.canonical import Digest, digest_json, digest_of
 from consilium.kernel.errors import DeniedError, IntegrityError, StateError
@@ -100,7 +106,17 @@ def survivors_of(call: SurvivorCall) -> Digest:
     ---------
     Nothing.
     """
-    return digest_json({"survivors": sorted(call.survivors)})
+    return digest_set(call.survivors)
+
+
+def digest_set(survivors: Iterable[ParticipantId]) -> Digest:
+    """Fingerprint the names of survivors, in any order.
+
+    Discloses
+    ---------
+    Nothing.
+    """
+    return digest_json({"survivors": sorted(survivors)})
 
 
 def check_survivors(
@@ -124,3 +140,46 @@ def check_survivors(
     if len(set(named)) != len(named) or set(named) != set(members):
         raise DeniedError("secure.both_shares")
     check_enough(call.survivors, step=Step.MASK, plan=plan)
+
+
+def verify_confirmed(
+    confirmations: Iterable[str],
+    *,
+    survivors: Iterable[ParticipantId],
+    plan: SumPlan,
+    transcript: Digest | None = None,
+) -> None:
+    """Return if a threshold of survivors has confirmed this very set alike.
+
+    Parameters
+    ----------
+    confirmations : iterable of str
+        Signed, one of each site; those of others than survivors do not count.
+    survivors : iterable of ParticipantId
+    transcript : Digest, optional
+        What the confirming sites must have been shown; without it any that a
+        threshold of them shares.
+
+    Raises
+    ------
+    InputError, IntegrityError
+        As `verify_message`; `secure.doubled_message`.
+    DeniedError
+        `secure.unconfirmed`.
+
+    Discloses
+    ---------
+    Nothing.
+    """
+    named = frozenset(survivors)
+    wanted, seen, alike = digest_set(named), set[ParticipantId](), Counter[Digest]()
+    for text in confirmations:
+        one = verify_message(text, Confirmation, plan=plan)
+        if one.site in seen:
+            raise IntegrityError("secure.doubled_message", kind=one.KIND, site=one.site)
+        seen.add(one.site)
+        if one.site in named and one.survivors == wanted:
+            alike[one.transcript] += 1
+    most = max(alike.values(), default=0) if transcript is None else alike[transcript]
+    if most < plan.threshold:
+        raise DeniedError("secure.unconfirmed", alike=most, threshold=plan.threshold)

@@ -6,17 +6,19 @@ hub: a hub that could choose the members or the threshold could open a sum.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from consilium.federation.secure.encoding import FixedPoint
+from consilium.gate.orders import FEWEST_SUMMED, Masking, Order, Study
 from consilium.kernel.canonical import Digest, Json, digest_json, is_digest
 from consilium.kernel.errors import InputError, IntegrityError
 from consilium.kernel.identifiers import ParticipantId, StudyId
 from consilium.ledger.keys import PublicKey
 
-LEAST_SITES = 3
+LEAST_SITES = FEWEST_SUMMED
 """A sum of two is no secret between the two, and a sum of one is none at all."""
 
 MOST_SITES = 1000
@@ -48,6 +50,61 @@ def threshold_of(sites: int) -> int:
     if sites > MOST_SITES:
         raise InputError("secure.bad_plan", reason=f"more than {MOST_SITES} sites")
     return max(LEAST_SITES, -(-2 * sites // 3))
+
+
+def plan_of(study: Study, order: Order, *, round: int, model: Digest) -> SumPlan:  # noqa: A002
+    """Make the plan of one round's sum from what the lead signed and the order adds.
+
+    The hub and every site make it for themselves.
+
+    Parameters
+    ----------
+    study, order
+        A study with `secure`, and the segment of it.
+    round, model
+        The round, and the digest of the weights that go in.
+
+    Raises
+    ------
+    InputError
+        `secure.too_few_sites`, `secure.bad_plan`, `secure.bad_encoding`.
+
+    Discloses
+    ---------
+    Nothing: it repeats the plan.
+    """
+    if study.secure is None:
+        raise InputError("secure.bad_plan", reason="the study's plan has no `secure`")
+    return SumPlan(
+        study=study.study,
+        segment=order.segment,
+        attempt=order.attempt,
+        round=round,
+        model=model,
+        roster={site.participant: PublicKey.from_text(site.key) for site in study.sites},
+        size=sum(math.prod(array.shape) for array in study.layout),
+        encoding=encoding_of(study.secure, sites=len(study.sites)),
+    )
+
+
+def encoding_of(masking: Masking, *, sites: int) -> FixedPoint:
+    """Make the encoding that a study's plan names, for so many hospitals.
+
+    Raises
+    ------
+    InputError
+        `secure.bad_encoding`.
+
+    Discloses
+    ---------
+    Nothing: these are settings of the study.
+    """
+    return FixedPoint(
+        sites=sites,
+        clip=masking.clip,
+        max_cases=masking.max_cases,
+        bits=64 if masking.bits == 64 else 32,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,7 @@ from consilium.federation.secure.members import (
     read_announcements,
     survivors_of,
     transcript_of,
+    verify_confirmed,
 )
 from consilium.federation.secure.memory import SumMemory
 from consilium.federation.secure.messages import (
@@ -51,7 +52,6 @@ from consilium.federation.secure.messages import (
     SurvivorCall,
     Upload,
     sign_message,
-    verify_message,
 )
 from consilium.federation.secure.plan import SumPlan
 from consilium.federation.secure.sharing import SECRET_BYTES, SHARE_BYTES, Draw, split_secret
@@ -125,6 +125,11 @@ class SummingSite:
     def step(self) -> Step:
         """What comes next."""
         return self._step
+
+    @property
+    def plan(self) -> SumPlan:
+        """Which sum it is."""
+        return self._plan
 
     def announce(self) -> str:
         """Give our signed `Announcement`.
@@ -243,7 +248,8 @@ class SummingSite:
             `secure.out_of_turn`, `secure.too_many_lost`.
         DeniedError
             `secure.both_shares`; `secure.not_a_survivor` if we are not in it;
-            `secure.other_survivors` if we have confirmed another.
+            `secure.other_survivors` if we have confirmed another, in this sum or
+            in another of the same round.
 
         Discloses
         ---------
@@ -252,7 +258,9 @@ class SummingSite:
         wanted = self._check_call(call)
         if self._confirmed is None:
             check_turn(self._step, Step.CONFIRM)
-            self._memory.keep_update(self._plan, self._update)
+            self._memory.keep_set(
+                self._plan, self._update, survivors=wanted, number=len(call.survivors)
+            )
             said = Confirmation(site=self._site, transcript=self._transcript(), survivors=wanted)
             self._confirmed = wanted, self._sign(said)
             self._step = Step.REVEAL
@@ -276,11 +284,17 @@ class SummingSite:
         Shares of survivors' seeds and of lost sites' keys: with a threshold of
         answers the hub learns the survivors' sum, and no single update.
         """
-        wanted = self._check_call(call)
+        self._check_call(call)
         if self._revealed:
             return self._revealed
         check_turn(self._step, Step.REVEAL)
-        self._check_confirmed(call, wanted)
+        verify_confirmed(
+            call.confirmations,
+            survivors=call.survivors,
+            plan=self._plan,
+            transcript=self._transcript(),
+        )
+        self._memory.note_revealed(self._plan, seeds=len(call.survivors), keys=len(call.lost))
         self._revealed = self._sign(
             Revealed(
                 site=self._site,
@@ -304,22 +318,6 @@ class SummingSite:
         if self._site not in call.survivors:
             raise DeniedError("secure.not_a_survivor")
         return wanted
-
-    def _check_confirmed(self, call: SurvivorCall, wanted: Digest) -> None:
-        transcript, alike = self._transcript(), set()
-        for text in call.confirmations:
-            one = verify_message(text, Confirmation, plan=self._plan)
-            if one.site in alike:
-                raise IntegrityError("secure.doubled_message", kind=one.KIND, site=one.site)
-            if one.site in call.survivors and (one.transcript, one.survivors) == (
-                transcript,
-                wanted,
-            ):
-                alike.add(one.site)
-        if len(alike) < self._plan.threshold:
-            raise DeniedError(
-                "secure.unconfirmed", alike=len(alike), threshold=self._plan.threshold
-            )
 
     def _transcript(self) -> Digest:
         return transcript_of(self._shown, members=self._shares)

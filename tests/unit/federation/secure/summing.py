@@ -7,7 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from consilium.federation.secure import FixedPoint, SumAggregator, SumMemory, SummingSite, SumPlan
+from consilium.federation.secure import (
+    FixedPoint,
+    PassingMemory,
+    SumAggregator,
+    SummingSite,
+    SumPlan,
+)
 from consilium.federation.secure.members import Step
 from consilium.federation.secure.messages import SurvivorCall, Upload
 from consilium.federation.secure.rehearsal import Rehearsal
@@ -43,11 +49,15 @@ def key_of(site: ParticipantId) -> SigningKey:
 
 
 def joined(
-    plan: SumPlan, *, memories: Mapping[ParticipantId, SumMemory] | None = None, **given: Any
+    plan: SumPlan, *, memories: Mapping[ParticipantId, PassingMemory] | None = None, **given: Any
 ) -> dict[ParticipantId, SummingSite]:
     return {
         site: SummingSite(
-            plan, site, key=key_of(site), memory=(memories or {}).get(site, SumMemory()), **given
+            plan,
+            site,
+            key=key_of(site),
+            memory=(memories or {}).get(site, PassingMemory()),
+            **given,
         )
         for site in plan.sites
     }

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from summing import KEYS, Stopped, joined, key_of, named, planned, trained
 
-from consilium.federation.secure import SumAggregator, SumMemory, SummingSite
+from consilium.federation.secure import PassingMemory, SumAggregator, SummingSite, SumPlan
 from consilium.federation.secure.members import Step
 from consilium.federation.secure.messages import (
     Announcement,
@@ -27,6 +27,7 @@ from consilium.federation.secure.messages import (
 from consilium.federation.secure.sharing import SHARE_BYTES, join_shares, weights_at_zero
 from consilium.kernel.canonical import Digest, digest_of
 from consilium.kernel.errors import ConsiliumError, DeniedError, IntegrityError, StateError
+from consilium.kernel.identifiers import ParticipantId
 from consilium.ledger.keys import SigningKey
 
 A, B, C, D = (named(number) for number in range(4))
@@ -279,7 +280,7 @@ def test_shares_are_not_revealed_before_the_set_is_signed() -> None:
 
 
 def test_a_round_is_joined_once_and_a_new_attempt_is_another() -> None:
-    memory, plan = SumMemory(), planned(4)
+    memory, plan = PassingMemory(), planned(4)
     SummingSite(plan, A, key=key_of(A), memory=memory)
     for again in (plan, planned(5)):
         with pytest.raises(DeniedError) as caught:
@@ -289,32 +290,54 @@ def test_a_round_is_joined_once_and_a_new_attempt_is_another() -> None:
 
 
 @pytest.mark.parametrize("signed", [False, True])
-def test_an_update_is_used_up_once_a_survivor_set_is_signed(signed: bool) -> None:
-    memories = {name: SumMemory() for name in planned(4).sites}
-    for attempt in (1, 2):
-        plan = planned(4, attempt=attempt)
-        hub, sites = SumAggregator(plan), joined(plan, memories=memories)
-        for site in sites.values():
-            hub.take_announcement(site.announce())
-        shown = hub.announcements()
-        for site in sites.values():
-            hub.take_shares(site.share(shown))
-        delivery = hub.deliveries()[A]
+def test_an_update_is_used_up_for_other_rounds_once_a_survivor_set_is_signed(signed: bool) -> None:
+    memories = {name: PassingMemory() for name in planned(4).sites}
+    for number in (1, 2):
+        plan = planned(4, round=number)
         row = np.linspace(-0.5, 0.5, 5)
-        if attempt == 2 and signed:
+        site, delivery = _delivered(plan, memories)
+        if number == 2 and signed:
             with pytest.raises(DeniedError) as caught:
-                sites[A].mask(delivery, row, cases=10)
+                site.mask(delivery, row, cases=10)
             assert code(caught) == "secure.update_again"
             row = row + 0.1
-        sites[A].mask(delivery, row, cases=10)
+        site.mask(delivery, row, cases=10)
         if signed:
-            sites[A].confirm(SurvivorCall(survivors=plan.sites, lost=()))
+            site.confirm(SurvivorCall(survivors=plan.sites, lost=()))
+
+
+@pytest.mark.parametrize("step", [0.0, 0.1], ids=["same update", "other update"])
+def test_of_one_round_one_survivor_set_is_signed_in_whatever_attempt(step: float) -> None:
+    memories = {name: PassingMemory() for name in planned(4).sites}
+    first = SurvivorCall(survivors=planned(4).sites[:3], lost=planned(4).sites[3:])
+    for attempt in (1, 2):
+        plan = planned(4, attempt=attempt)
+        site, delivery = _delivered(plan, memories)
+        site.mask(delivery, np.linspace(-0.5, 0.5, 5) + attempt * step, cases=10)
+        if attempt == 2:
+            with pytest.raises(DeniedError) as caught:
+                site.confirm(SurvivorCall(survivors=plan.sites, lost=()))
+            assert code(caught) == "secure.other_survivors"
+        site.confirm(first)
+
+
+def _delivered(
+    plan: SumPlan, memories: dict[ParticipantId, PassingMemory]
+) -> tuple[SummingSite, Delivery]:
+    """Bring a sum of everyone to where A masks."""
+    hub, sites = SumAggregator(plan), joined(plan, memories=memories)
+    for site in sites.values():
+        hub.take_announcement(site.announce())
+    shown = hub.announcements()
+    for site in sites.values():
+        hub.take_shares(site.share(shown))
+    return sites[A], hub.deliveries()[A]
 
 
 def test_a_site_must_stand_on_the_roster_with_its_key() -> None:
     for site, key in ((named(9), key_of(named(9))), (A, key_of(B))):
         with pytest.raises(IntegrityError) as caught:
-            SummingSite(planned(4), site, key=key, memory=SumMemory())
+            SummingSite(planned(4), site, key=key, memory=PassingMemory())
         assert code(caught) == "secure.foreign_message"
 
 
