@@ -40,6 +40,7 @@ class InstalledRecipe:
     schema: tuple[Setting, ...]
     folder: Path
     entry: EntryPoint
+    draws_noise: bool = False
 
     def check_settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings with defaults filled in.
@@ -75,6 +76,11 @@ class Recipes:
     def digests(self) -> dict[str, Digest]:
         """Digest by recipe name, for the gate."""
         return {name: recipe.digest for name, recipe in self._installed.items()}
+
+    @property
+    def noisy(self) -> frozenset[str]:
+        """Names of the recipes whose capability says that they draw noise."""
+        return frozenset(name for name, one in self._installed.items() if one.draws_noise)
 
     def find(self, name: str) -> InstalledRecipe | None:
         """Return an installed recipe by name."""
@@ -127,13 +133,20 @@ def read_recipe(folder: Path, *, entry: EntryPoint) -> InstalledRecipe:
         table = tomllib.loads((folder / RECIPE_FILE).read_text(encoding="utf-8"))
         name, version = str(table["name"]), str(table["version"])
         schema = read_schema(table.get("settings", {}))
+        draws_noise = table.get("capability", {}).get("noise") is True
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             "federation.bad_recipe_file", reason=f"{entry.name}: {type(error).__name__}"
         ) from error
     digest = recipe_digest(folder, name=name, version=version, schema=schema)
     return InstalledRecipe(
-        name=name, version=version, digest=digest, schema=schema, folder=folder, entry=entry
+        name=name,
+        version=version,
+        digest=digest,
+        schema=schema,
+        folder=folder,
+        entry=entry,
+        draws_noise=draws_noise,
     )
 
 

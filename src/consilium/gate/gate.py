@@ -49,6 +49,7 @@ from consilium.gate.release import (
     sign_answer,
 )
 from consilium.gate.store import ORDERS, count_orders, find_newest_order
+from consilium.gate.training import check_told, planned_loss, secret_of
 from consilium.kernel.canonical import Digest, Json, digest_of
 from consilium.kernel.clock import Clock, write_time
 from consilium.kernel.errors import (
@@ -98,6 +99,8 @@ class Gate:
         Smallest count that may leave.
     location_of : callable, optional
         Gives a member's country or region, "" if unknown.
+    noisy : frozenset of str, optional
+        Installed recipes that draw noise.
     """
 
     def __init__(
@@ -111,6 +114,7 @@ class Gate:
         installed: Mapping[str, Digest],
         min_cases: int = MIN_CASES,
         location_of: Callable[[ParticipantId], str] = nowhere,
+        noisy: frozenset[str] = frozenset(),
     ) -> None:
         self._database = database
         self._key = key
@@ -120,6 +124,7 @@ class Gate:
             clock=clock,
             installed=dict(installed),
             location_of=location_of,
+            noisy=noisy,
         )
         self._arrays = ArrayFiles(blobs)
         self._kept = Kept(blobs)
@@ -149,7 +154,7 @@ class Gate:
             facts |= _names(asked)
             with self._database.write() as tx:
                 standing = check_standing(tx.connection, asked, house=self._house)
-                check_order(tx.connection, asked, standing)
+                check_order(tx.connection, asked, standing, house=self._house)
                 self._admit(tx, asked, standing)
                 tx.record("admission.granted", asked.study.study, facts | _ground(standing))
 
@@ -217,6 +222,10 @@ class Gate:
         described = describe_data(
             standing, house=self._house, min_cases=self._min_cases, deadline=deadline
         )
+        if asked.study.privacy is not None:
+            described["secret"] = secret_of(
+                self._key, asked.study, kind=wanted.kind, number=wanted.round, model=wanted.model
+            )
         return Lease(id=lease, file=file, facts=described, kept=kept)
 
     def release(
@@ -260,8 +269,11 @@ class Gate:
                 said |= _names(leased.asked) | _task(leased.round) | {"lease": leased.id}
                 standing = check_standing(connection, leased.asked, house=self._house)
             arrays = judge_update(leased, update)
-            check_output(standing.agreement, MODEL if arrays else METRICS)
+            study, kind = leased.asked.study, leased.round.kind
+            output = MODEL if arrays else METRICS
+            check_output(standing.agreement, output, has_noise=study.has_bound)
             checked = judge_facts(leased, facts, standing=standing, min_cases=self._min_cases)
+            check_told(study, kind=kind, facts=checked)
             reply = sign_answer(leased, arrays, checked, house=self._house, key=self._key)
             said |= {"update": digest_of(pack_arrays(arrays)), "reply": digest_of(reply)}
             with self._database.write() as tx:
@@ -296,7 +308,8 @@ class Gate:
             tx, agreement=standing.agreement.id, study=study.study, digest=study.digest, now=now
         )
         rounds = planned_rounds(tx.connection, asked, standing)
-        check_terms(asked, standing, house=self._house, place=place, rounds=rounds)
+        loss = planned_loss(tx.connection, study, standing.agreement)
+        check_terms(asked, standing, house=self._house, place=place, rounds=rounds, loss=loss)
         newest = find_newest_order(
             tx.connection, agreement=standing.agreement.id, study=study.study
         )

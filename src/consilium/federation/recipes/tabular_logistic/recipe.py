@@ -24,9 +24,11 @@ from consilium.federation.contract import (
     Vector,
 )
 from consilium.federation.evaluation import Judge, evaluate_site
+from consilium.federation.noise.scaling import scale_by_range
 from consilium.federation.recipes.tabular_logistic.descent import (
     Settings,
     descend,
+    descend_with_noise,
     mean_log_loss,
 )
 from consilium.federation.recipes.tabular_logistic.inputs import (
@@ -35,6 +37,7 @@ from consilium.federation.recipes.tabular_logistic.inputs import (
     learn_scaling,
 )
 from consilium.federation.settings_schema import Setting, fill_settings, read_schema
+from consilium.gate.orders import FieldNeed
 from consilium.kernel.canonical import Json
 from consilium.kernel.errors import InputError
 from consilium.models.weights import Arrays
@@ -59,7 +62,12 @@ class TabularLogistic:
         InputError
             `federation.unknown_setting`, `federation.bad_setting`.
         """
-        return Settings(**fill_settings(_schema(), given, owner=self.name))
+        settings = Settings(**fill_settings(_schema(), given, owner=self.name))
+        if settings.noise and not settings.clip:
+            raise InputError(
+                "federation.bad_setting", owner=self.name, setting="clip", allowed="> 0 with noise"
+            )
+        return settings
 
     def initial(self, needs: Needs, settings: Settings, *, seed: int) -> dict[str, Tensor]:
         """Draw the starting weights, U(±1/√inputs) like a linear layer, or zeros.
@@ -81,18 +89,25 @@ class TabularLogistic:
     ) -> Prepared:
         """Make indicators and z-scores; the scaling is learnt from `train` alone.
 
+        With noise nothing is learnt: numbers are scaled by the plan's ranges.
+
         Raises
         ------
         InputError
-            `federation.no_cases`, `federation.bad_label`.
+            `federation.no_cases`, `federation.bad_label`, `federation.no_range`.
         """
-        del settings, chance
+        del chance
         for cases in (train, held_out):
             if not np.isin(cases.y, (0.0, 1.0)).all():
                 raise InputError("federation.bad_label", recipe=self.name)
         if not train.n:
             raise InputError("federation.no_cases", recipe=self.name)
         features = needs.columns
+        if settings.noise:
+            return Prepared(
+                train=replace(train, x=_by_range(train.x, features)),
+                held_out=replace(held_out, x=_by_range(held_out.x, features)),
+            )
         inputs = expand(train.x, features)
         scaling = learn_scaling(inputs)
         return Prepared(
@@ -115,10 +130,15 @@ class TabularLogistic:
         Discloses
         ---------
         The weights, and the mean log loss over the training part before and
-        after; no figure of fewer cases than the whole part.
+        after; no figure of fewer cases than the whole part. With noise the
+        weights alone, at the loss that the plan says.
         """
         del kept
         before = _weights(start)
+        if settings.clip:
+            source = chance.draw_secret("train", number)
+            noisy = descend_with_noise(cases, before, settings=settings, source=source)
+            return Trained(arrays=_arrays(noisy), facts={})
         after = descend(
             cases.x,
             cases.y,
@@ -149,16 +169,20 @@ class TabularLogistic:
         """Judge a model on the held-out part; aggregate figures only.
 
         Local-only training goes without the proximal term, which pulls towards
-        a federation that it does not have.
+        a federation that it does not have, and without noise: it never leaves.
         """
         judge = Judge(
             recipe=self,
             arrays=arrays,
             settings=settings,
-            alone=replace(settings, proximal_mu=0.0),
+            alone=replace(settings, proximal_mu=0.0, clip=0.0, noise=0.0),
             plan=plan,
         )
         return evaluate_site(judge, prepared)
+
+
+def _by_range(x: Matrix, features: tuple[FieldNeed, ...]) -> Matrix:
+    return np.nan_to_num(expand(scale_by_range(x, features), features))
 
 
 @cache
