@@ -104,7 +104,7 @@ def _noise_settings(draft: Draft, recipe: InstalledRecipe) -> dict[str, Any]:
     """Check what the draft says of noise; return what the recipe must say alike."""
     if not draft.privacy:
         return {}
-    if not recipe.draws_noise:
+    if not recipe.capability.noise:
         raise _bad("privacy", f"needs a recipe that draws noise, and {recipe.name} does not")
     if find_rule(draft.rule).needs_loss:
         raise _bad("rule", "weighs hospitals by their loss, which does not leave with noise")
@@ -198,6 +198,12 @@ def make_proposal(
     recipe, needs = recipes.find(draft.recipe), read_needs(schema)
     if recipe is None:
         raise _bad("recipe", "is not installed here")
+    if not recipe.capability.serves(needs):
+        raise InputError(
+            "federation.recipe_does_not_fit",
+            recipe=recipe.name,
+            what=", ".join((*recipe.capability.modalities, *recipe.capability.targets)),
+        )
     needs, noise, settings = _with_noise(draft, needs, schema, cases=cases)
     ref = RecipeRef(
         name=recipe.name, version=recipe.version, digest=recipe.digest, settings=settings
