@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from consilium.federation.contract import Cases, Chance, Needs, Prepared
+from consilium.federation.contract import Cases, Chance, Needs, Prepared, Trained
 from consilium.federation.recipes.tabular_logistic import RECIPE
 from consilium.federation.recipes.tabular_logistic.descent import (
     Settings,
@@ -14,9 +14,12 @@ from consilium.federation.recipes.tabular_logistic.descent import (
     mean_log_loss,
 )
 from consilium.federation.recipes.tabular_logistic.inputs import (
+    MOMENTS,
     count_inputs,
     expand,
     learn_scaling,
+    read_moments,
+    take_moments,
 )
 from consilium.gate.orders import FieldNeed
 from consilium.kernel.errors import InputError
@@ -201,3 +204,93 @@ def test_settings_are_those_of_the_name_card() -> None:
     assert RECIPE.read_settings({"proximal_mu": 0.1}) == Settings(proximal_mu=0.1)
     with pytest.raises(InputError):
         RECIPE.read_settings({"epochs": 3})
+
+
+def _trained(
+    settings: Settings, *, rounds: int = 5, kept: dict[str, np.ndarray] | None = None
+) -> tuple[Prepared, Trained]:
+    prepared = RECIPE.prepare(_drawn(), _drawn(1), needs=NEEDS, settings=settings, chance=CHANCE)
+    start = RECIPE.initial(NEEDS, settings, seed=1)
+    trained = Trained(arrays=start, facts={}, kept=kept or {})
+    for number in range(1, rounds + 1):
+        trained = RECIPE.train(
+            prepared.train,
+            trained.arrays,
+            settings,
+            chance=CHANCE,
+            number=number,
+            kept=trained.kept,
+        )
+    return prepared, trained
+
+
+def test_a_personal_model_leaves_the_shared_one_as_it_is() -> None:
+    _, plain = _trained(Settings())
+    _, ditto = _trained(Settings(personal="ditto"))
+    for name in ("weight", "bias"):
+        assert plain.arrays[name].tobytes() == ditto.arrays[name].tobytes()
+    assert plain.kept == {}
+    assert set(ditto.kept) == {"personal.bias", "personal.weight"}
+
+
+def test_the_personal_model_takes_dittos_step() -> None:
+    settings = Settings(personal="ditto", personal_lambda=0.5, batch_size=1000, local_steps=1)
+    prepared, _ = _trained(settings, rounds=1)
+    start = RECIPE.initial(NEEDS, settings, seed=1)
+    own = {"personal.weight": np.array([0.1, -0.3, 0.2, 0.0]), "personal.bias": np.array([0.4])}
+    cases = prepared.train
+    after = RECIPE.train(cases, start, settings, chance=CHANCE, number=2, kept=own).kept
+    x = np.c_[cases.x, np.ones(cases.n)]
+    v = np.append(own["personal.weight"], own["personal.bias"])
+    w = np.append(start["weight"], start["bias"])
+    slope = x.T @ (1 / (1 + np.exp(-x @ v)) - cases.y) / cases.n + 0.5 * (v - w)
+    expected = v - settings.learning_rate * slope
+    found = np.append(after["personal.weight"], after["personal.bias"])
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    own_guess = RECIPE.predict(cases, start, settings, kept=after)
+    np.testing.assert_allclose(own_guess, x @ expected, rtol=1e-12)
+
+
+def test_a_strong_pull_keeps_the_personal_model_with_the_global_one() -> None:
+    far = {"personal.weight": np.full(4, 3.0), "personal.bias": np.full(1, 3.0)}
+    ends = {}
+    for pull in (0.0, 2.0):
+        settings = Settings(personal="ditto", personal_lambda=pull, learning_rate=0.05)
+        _, trained = _trained(settings, rounds=1, kept=far)
+        start = RECIPE.initial(NEEDS, settings, seed=1)
+        ends[pull] = np.linalg.norm(trained.kept["personal.weight"] - start["weight"])
+    assert ends[2.0] < ends[0.0] / 2
+
+
+def test_the_scaling_that_travels_with_the_model_is_learnt_in_its_first_round() -> None:
+    settings = Settings(scaling="shared")
+    prepared, first = _trained(settings, rounds=1)
+    start = RECIPE.initial(NEEDS, settings, seed=1)
+    assert first.facts == {}
+    np.testing.assert_array_equal(first.arrays["weight"], start["weight"])
+    np.testing.assert_allclose(first.arrays["input_mean"], prepared.train.x.mean(axis=0))
+    _, second = _trained(settings, rounds=2)
+    np.testing.assert_array_equal(second.arrays["input_mean"], first.arrays["input_mean"])
+    assert (second.arrays["weight"] != start["weight"]).any()
+
+
+def test_shared_moments_of_sites_that_miss_different_things_are_those_of_all_rows() -> None:
+    rows = _drawn().x[:, :2].copy()
+    rows[:30, 0] = np.nan
+    rows[40:50, 1] = np.nan
+    parts = [rows[:30], rows[30:]]
+    told = [take_moments(part) for part in parts]
+    mean = {
+        name: sum(len(p) / len(rows) * t[name] for p, t in zip(parts, told, strict=True))
+        for name in MOMENTS
+    }
+    scaling = read_moments(mean)  # type: ignore[arg-type]
+    np.testing.assert_allclose(scaling.mean, np.nanmean(rows, axis=0))
+    np.testing.assert_allclose(scaling.spread, np.nanstd(rows, axis=0))
+    alone = learn_scaling(rows)
+    np.testing.assert_allclose(scaling.apply(rows), alone.apply(rows), atol=1e-9)
+
+
+def test_an_input_that_never_varies_stays_zero_under_the_shared_scaling() -> None:
+    scaling = read_moments(take_moments(np.full((7, 1), 63.7)))
+    np.testing.assert_allclose(scaling.apply(np.array([[63.7]])), [[0.0]], atol=1e-9)

@@ -9,7 +9,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from consilium.federation.contract import Cases, Matrix, Vector
+from consilium.federation.contract import Matrix, Vector
 from consilium.federation.noise.source import NoiseSource
 from consilium.federation.noise.steps import Patients, logistic_gradients, noisy_mean
 
@@ -24,18 +24,27 @@ class Settings:
     proximal_mu: float = 0.0
     l2: float = 0.0
     init: str = "uniform"
+    scaling: str = "site"
+    personal: str = "none"
+    personal_lambda: float = 0.1
     clip: float = 0.0
     noise: float = 0.0
     rate: float = 0.2
 
 
 def descend(
-    x: Matrix, y: Vector, start: Vector, *, settings: Settings, generator: np.random.Generator
+    x: Matrix,
+    y: Vector,
+    start: Vector,
+    *,
+    settings: Settings,
+    generator: np.random.Generator,
+    home: Vector | None = None,
 ) -> Vector:
     """Take `settings.local_steps` steps from `start`.
 
     Each step lowers the mean log loss of one batch, plus
-    μ/2 ‖w - start‖² (FedProx) and l2/2 ‖w‖² without the intercept.
+    μ/2 ‖w - home‖² (FedProx) and l2/2 ‖w‖² without the intercept.
 
     Parameters
     ----------
@@ -45,6 +54,8 @@ def descend(
         Labels, 0 or 1.
     start : array of shape (d + 1,), float64
         Weights, the intercept last.
+    home : array of shape (d + 1,), float64, optional
+        The weights that the proximal term pulls to; `start` if not given.
 
     Returns
     -------
@@ -62,7 +73,8 @@ def descend(
     shrink = np.full(len(start), settings.l2)
     shrink[-1] = 0.0
     weights = start.copy()
-    batches = _batches(len(y), settings.batch_size, generator)
+    goal = start if home is None else home
+    batches = deal_batches(len(y), settings.batch_size, generator)
     # A learning rate may diverge; the output gate refuses what is not finite.
     with np.errstate(over="ignore", invalid="ignore"):
         for batch in islice(batches, settings.local_steps):
@@ -70,7 +82,7 @@ def descend(
             error = 0.5 * (1.0 + np.tanh(0.5 * (rows @ weights))) - y[batch]
             slope = rows.T @ error / len(batch)
             if settings.proximal_mu:
-                slope += settings.proximal_mu * (weights - start)
+                slope += settings.proximal_mu * (weights - goal)
             if settings.l2:
                 slope += shrink * weights
             weights -= settings.learning_rate * slope
@@ -78,7 +90,13 @@ def descend(
 
 
 def descend_with_noise(
-    cases: Cases, start: Vector, *, settings: Settings, source: NoiseSource
+    x: Matrix,
+    y: Vector,
+    start: Vector,
+    *,
+    patients: Patients,
+    settings: Settings,
+    source: NoiseSource,
 ) -> Vector:
     """Take `settings.local_steps` steps of which each hides every single patient.
 
@@ -91,14 +109,14 @@ def descend_with_noise(
     accountant of `gate.accounting`, pulls to `start` and to 0 included: they do
     not depend on patients.
     """
-    inputs = np.concatenate([cases.x, np.ones((cases.n, 1))], axis=1)
+    inputs = np.concatenate([x, np.ones((len(x), 1))], axis=1)
     shrink = np.full(len(start), settings.l2)
     shrink[-1] = 0.0
-    weights, patients = start.copy(), Patients(cases.group)
+    weights = start.copy()
     for _ in range(settings.local_steps):
         rows = patients.draw(settings.rate, source)
         slope = noisy_mean(
-            logistic_gradients(inputs[rows], cases.y[rows], weights),
+            logistic_gradients(inputs[rows], y[rows], weights),
             clip=settings.clip,
             noise=settings.noise,
             expected=settings.rate * patients.n,
@@ -121,8 +139,15 @@ def mean_log_loss(x: Matrix, y: Vector, weights: Vector) -> float:
         return float(np.mean(np.logaddexp(0.0, z) - y * z))
 
 
-def _batches(n: int, size: int, generator: np.random.Generator) -> Iterator[npt.NDArray[np.intp]]:
-    """Deal shuffled batches without end; each pass takes every case once."""
+def deal_batches(
+    n: int, size: int, generator: np.random.Generator
+) -> Iterator[npt.NDArray[np.intp]]:
+    """Deal shuffled batches without end; each pass takes every case once.
+
+    Discloses
+    ---------
+    Nothing: it sees numbers of rows.
+    """
     while True:
         order = generator.permutation(n)
         for begin in range(0, n, size):

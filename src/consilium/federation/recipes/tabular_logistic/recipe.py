@@ -25,6 +25,7 @@ from consilium.federation.contract import (
 )
 from consilium.federation.evaluation import Judge, evaluate_site
 from consilium.federation.noise.scaling import scale_by_range
+from consilium.federation.noise.steps import Patients
 from consilium.federation.recipes.tabular_logistic.descent import (
     Settings,
     descend,
@@ -34,7 +35,11 @@ from consilium.federation.recipes.tabular_logistic.descent import (
 from consilium.federation.recipes.tabular_logistic.inputs import (
     count_inputs,
     expand,
-    learn_scaling,
+    lacks_scaling,
+    no_moments,
+    prepare_inputs,
+    scale_inputs,
+    take_moments,
 )
 from consilium.federation.settings_schema import Setting, fill_settings, read_schema
 from consilium.gate.orders import FieldNeed
@@ -42,13 +47,17 @@ from consilium.kernel.canonical import Json
 from consilium.kernel.errors import InputError
 from consilium.models.weights import Arrays
 
+PERSONAL = "personal."
+"""What stands before the names of a personal model's arrays."""
+
 
 @dataclass(frozen=True, slots=True)
 class TabularLogistic:
     """Logistic regression on a table.
 
     The model's arrays are `weight` of shape (inputs,) and `bias` of shape (1,),
-    float64.
+    float64; with `scaling = "shared"` the inputs' moments too. What a site keeps
+    is its personal model, `personal.weight` and `personal.bias`.
     """
 
     name: str = "tabular-logistic"
@@ -63,9 +72,10 @@ class TabularLogistic:
             `federation.unknown_setting`, `federation.bad_setting`.
         """
         settings = Settings(**fill_settings(_schema(), given, owner=self.name))
-        if settings.noise and not settings.clip:
+        if settings.noise and (not settings.clip or settings.scaling != "site"):
+            allowed = 'clip > 0 and scaling = "site" with noise'
             raise InputError(
-                "federation.bad_setting", owner=self.name, setting="clip", allowed="> 0 with noise"
+                "federation.bad_setting", owner=self.name, setting="noise", allowed=allowed
             )
         return settings
 
@@ -82,13 +92,14 @@ class TabularLogistic:
         width = count_inputs(needs.columns)
         bound = 1.0 / math.sqrt(width) if settings.init == "uniform" and width else 0.0
         drawn = np.random.default_rng(seed).uniform(-bound, bound, size=width + 1)
-        return _arrays(drawn)
+        return _arrays(drawn) | (no_moments(width) if settings.scaling == "shared" else {})
 
     def prepare(
         self, train: Cases, held_out: Cases, *, needs: Needs, settings: Settings, chance: Chance
     ) -> Prepared:
         """Make indicators and z-scores; the scaling is learnt from `train` alone.
 
+        With `scaling = "shared"` the model scales, so what is missing stays so.
         With noise nothing is learnt: numbers are scaled by the plan's ranges.
 
         Raises
@@ -102,18 +113,11 @@ class TabularLogistic:
                 raise InputError("federation.bad_label", recipe=self.name)
         if not train.n:
             raise InputError("federation.no_cases", recipe=self.name)
-        features = needs.columns
         if settings.noise:
             return Prepared(
-                train=replace(train, x=_by_range(train.x, features)),
-                held_out=replace(held_out, x=_by_range(held_out.x, features)),
+                train=_by_range(train, needs.columns), held_out=_by_range(held_out, needs.columns)
             )
-        inputs = expand(train.x, features)
-        scaling = learn_scaling(inputs)
-        return Prepared(
-            train=replace(train, x=scaling.apply(inputs)),
-            held_out=replace(held_out, x=scaling.apply(expand(held_out.x, features))),
-        )
+        return prepare_inputs(train, held_out, needs=needs, scaling=settings.scaling)
 
     def train(
         self,
@@ -125,42 +129,43 @@ class TabularLogistic:
         number: int,
         kept: Arrays,
     ) -> Trained:
-        """Take a round's steps from the global weights.
+        """Take a round's steps from the global weights, and from the personal ones if any.
 
         Discloses
         ---------
         The weights, and the mean log loss over the training part before and
-        after; no figure of fewer cases than the whole part. With noise the
-        weights alone, at the loss that the plan says.
+        after; no figure of fewer cases than the whole part. A round that
+        learns the shared scaling says the inputs' moments and trains nothing.
+        The personal model stays. With noise the weights alone, at the loss that
+        the plan says.
         """
-        del kept
-        before = _weights(start)
-        if settings.clip:
-            source = chance.draw_secret("train", number)
-            noisy = descend_with_noise(cases, before, settings=settings, source=source)
-            return Trained(arrays=_arrays(noisy), facts={})
-        after = descend(
-            cases.x,
-            cases.y,
-            before,
-            settings=settings,
-            generator=chance.draw("train", number),
-        )
+        if lacks_scaling(start):
+            return Trained(arrays={**start, **take_moments(cases.x)}, facts={}, kept=kept)
+        x, before = scale_inputs(cases.x, start), _weights(start)
+        after = _train_shared(x, cases, before, settings=settings, chance=chance, number=number)
         losses = {
-            "loss_before": mean_log_loss(cases.x, cases.y, before),
-            "loss_after": mean_log_loss(cases.x, cases.y, after),
+            "loss_before": mean_log_loss(x, cases.y, before),
+            "loss_after": mean_log_loss(x, cases.y, after),
         }
         facts: dict[str, Json] = {
-            name: loss if math.isfinite(loss) else None for name, loss in losses.items()
+            name: loss if math.isfinite(loss) else None
+            for name, loss in losses.items()
+            if not settings.noise
         }
-        return Trained(arrays=_arrays(after), facts=facts)
+        personal: Arrays = {}
+        if settings.personal == "ditto":
+            own = _train_personal(
+                x, cases.y, before, settings=settings, chance=chance, number=number, kept=kept
+            )
+            personal = {f"{PERSONAL}{name}": array for name, array in _arrays(own).items()}
+        return Trained(arrays={**start, **_arrays(after)}, facts=facts, kept=personal)
 
     def predict(self, cases: Cases, arrays: Arrays, settings: Settings, *, kept: Arrays) -> Vector:
         """Return each case's log-odds. They stay in the job process."""
-        del settings, kept
-        weights = _weights(arrays)
+        del settings
+        weights = _weights(kept, PERSONAL) if kept else _weights(arrays)
         with np.errstate(over="ignore", invalid="ignore"):
-            z: Vector = cases.x @ weights[:-1] + weights[-1]
+            z: Vector = scale_inputs(cases.x, arrays) @ weights[:-1] + weights[-1]
         return z
 
     def evaluate(
@@ -168,21 +173,23 @@ class TabularLogistic:
     ) -> dict[str, Json]:
         """Judge a model on the held-out part; aggregate figures only.
 
-        Local-only training goes without the proximal term, which pulls towards
-        a federation that it does not have, and without noise: it never leaves.
+        Local-only training goes without the proximal term and without a
+        personal model, which pull towards a federation that it does not have,
+        and without noise: it never leaves.
         """
         judge = Judge(
             recipe=self,
             arrays=arrays,
             settings=settings,
-            alone=replace(settings, proximal_mu=0.0, clip=0.0, noise=0.0),
+            alone=replace(settings, proximal_mu=0.0, personal="none", clip=0.0, noise=0.0),
             plan=plan,
         )
         return evaluate_site(judge, prepared)
 
 
-def _by_range(x: Matrix, features: tuple[FieldNeed, ...]) -> Matrix:
-    return np.nan_to_num(expand(scale_by_range(x, features), features))
+def _by_range(cases: Cases, columns: tuple[FieldNeed, ...]) -> Cases:
+    inputs = expand(scale_by_range(cases.x, columns), columns)
+    return replace(cases, x=np.nan_to_num(inputs))
 
 
 @cache
@@ -191,8 +198,51 @@ def _schema() -> tuple[Setting, ...]:
     return read_schema(tomllib.loads(text)["settings"])
 
 
-def _weights(arrays: Arrays) -> Vector:
-    return np.concatenate([arrays["weight"], arrays["bias"]]).astype(np.float64)
+def _train_shared(
+    x: Matrix, cases: Cases, start: Vector, *, settings: Settings, chance: Chance, number: int
+) -> Vector:
+    """Take a round's steps on batches, or on patients who are hidden by noise."""
+    if settings.clip:
+        return descend_with_noise(
+            x,
+            cases.y,
+            start,
+            patients=Patients(cases.group),
+            settings=settings,
+            source=chance.draw_secret("train", number),
+        )
+    return descend(x, cases.y, start, settings=settings, generator=chance.draw("train", number))
+
+
+def _train_personal(
+    x: Matrix,
+    y: Vector,
+    home: Vector,
+    *,
+    settings: Settings,
+    chance: Chance,
+    number: int,
+    kept: Arrays,
+) -> Vector:
+    """Take Ditto's steps: the personal model's own loss, pulled to the global weights.
+
+    Sources
+    -------
+    Li, Hu, Beirami, Smith, ICML 2021, arXiv:2012.04221, algorithm 1.
+    """
+    return descend(
+        x,
+        y,
+        _weights(kept, PERSONAL) if kept else home,
+        settings=replace(settings, proximal_mu=settings.personal_lambda),
+        generator=chance.draw("personal", number),
+        home=home,
+    )
+
+
+def _weights(arrays: Arrays, prefix: str = "") -> Vector:
+    both = [arrays[f"{prefix}weight"], arrays[f"{prefix}bias"]]
+    return np.concatenate(both).astype(np.float64)
 
 
 def _arrays(weights: Vector) -> dict[str, Matrix]:
