@@ -106,7 +106,7 @@ def _figures(counts: Counts, *, n: int) -> Mapping[str, Any]:
         name: Measurement(
             value=values.get(name),
             n=n,
-            reason="" if values.get(name) is not None else NOT_WITH_NOISE,
+            reason=None if values.get(name) is not None else NOT_WITH_NOISE,
         ).as_record()
         for name in ("auroc", "accuracy", "brier", "calibration_slope")
     }
