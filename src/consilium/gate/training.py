@@ -33,8 +33,8 @@ from consilium.ledger.keys import SigningKey
 SAME = {"clip": "clip", "noise": "noise", "rate": "rate", "local_steps": "steps"}
 """Recipe settings that must say what the plan says, by the plan's name for it."""
 FIRST = {TRAIN: "training", EVALUATE: "evaluation"}
-_TOLD = {TRAIN: frozenset({"n", "work_s"})}
-_ROWS = frozenset({"federated"})
+_TOLD = frozenset({"n", "work_s"})
+_JUDGED = "federated"
 
 Loss = tuple[Decimal | float, Decimal | float]
 """Epsilon and delta, as terms judge them."""
@@ -149,12 +149,8 @@ def check_told(study: Study, *, kind: str, facts: Mapping[str, Json]) -> None:
     """
     if study.privacy is None:
         return
-    rows = facts.get("rows")
-    if kind == TRAIN:
-        is_exact = not facts.keys() <= _TOLD[TRAIN]
-    else:
-        is_exact = study.has_bound and not (isinstance(rows, dict) and rows.keys() <= _ROWS)
-    if is_exact:
+    is_exact = not facts.keys() <= _TOLD if kind == TRAIN else _has_other_figures(facts)
+    if is_exact and (kind == TRAIN or study.has_bound):
         raise DeniedError("gate.fact_exact")
 
 
@@ -167,6 +163,16 @@ def secret_of(key: SigningKey, study: Study, *, kind: str, number: int, model: D
     """
     task: Json = ["consilium noise", study.digest, kind, number, model]
     return hashlib.sha256(key.sign(canonical_bytes(task))).hexdigest()
+
+
+def _has_other_figures(facts: Mapping[str, Json]) -> bool:
+    """Say whether a row besides the shared model's says anything."""
+    rows = facts.get("rows")
+    if not isinstance(rows, dict):
+        return True
+    others = [row for name, row in rows.items() if name != _JUDGED and isinstance(row, dict)]
+    figures = [figure for row in others for figure in row.values()]
+    return any(not isinstance(one, dict) or one.get("value") is not None for one in figures)
 
 
 def _one_more(plan: NoisePlan, looks: int) -> float:

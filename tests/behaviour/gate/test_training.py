@@ -161,7 +161,10 @@ def test_exact_figures_do_not_leave_beside_noise(world: World) -> None:
 def test_a_model_judged_with_noise_says_one_row_only(world: World) -> None:
     order = prepared(world)
     world.gate.admit(order)
-    for rows, passes in (({"federated": {}, "local": {}}, False), ({"federated": {}}, True)):
+    for rows, passes in (
+        ({"federated": {}, "local": {"auroc": {"value": 0.8}}}, False),
+        ({"federated": {}}, True),
+    ):
         found = lease(world, order, kind="evaluate", at=3)
         act = lambda f=found, r=rows: world.gate.release(  # noqa: E731
             f.id, update=pack_arrays({}), facts=FIGURES | {"rows": r}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-from federation_rehearsal import number_features
+from federation_rehearsal import RECIPES, Rehearsal, make_rehearsal, number_features
 
 from consilium.federation.contract import Cases, Chance, Needs
+from consilium.federation.local import LocalEngine
 from consilium.federation.noise.figures import noisy_figures
 from consilium.federation.noise.presets import (
     PrivacyWish,
@@ -20,11 +22,14 @@ from consilium.federation.noise.presets import (
 from consilium.federation.noise.scaling import scale_by_range
 from consilium.federation.noise.source import NoiseSource
 from consilium.federation.noise.steps import Patients, clip_rows, logistic_gradients, noisy_mean
+from consilium.federation.ports import Task
 from consilium.federation.recipes.tabular_logistic import RECIPE
 from consilium.federation.simulation import simulate
+from consilium.federation.site import SiteWorker
 from consilium.gate.accounting import epsilon_of
 from consilium.gate.facts import CountRule, check_facts
-from consilium.gate.orders import FieldNeed
+from consilium.gate.orders import FieldNeed, NoisePlan
+from consilium.gate.replies import read_reply
 from consilium.kernel.errors import InputError, StateError
 from consilium.kernel.identifiers import ParticipantId
 
@@ -262,3 +267,42 @@ def test_a_federation_learns_through_the_noise() -> None:
     assert np.mean((z > 0) == done.prepared["a"].held_out.y) > 0.7
     again = simulate(RECIPE, sites, needs=NEEDS, settings=settings, rounds=5, seed=42)
     np.testing.assert_array_equal(done.model["weight"], again.model["weight"])
+
+
+# -- a whole round ------------------------------------------------------------------------------
+
+
+def rehearsed(tmp_path: Path, **changes: object) -> Rehearsal:
+    settings = {"clip": 1.0, "noise": 2.0, "rate": 0.3, "local_steps": 5, "learning_rate": 0.3}
+    features = tuple(replace(one, range=(-3.0, 3.0)) for one in number_features(4))
+    plan = NoisePlan(epsilon=4.0, delta=1e-5, clip=1.0, noise=2.0, rate=0.3, steps=5)
+    return make_rehearsal(
+        tmp_path, features=features, settings=settings, privacy=replace(plan, **changes)
+    )
+
+
+def test_a_study_with_noise_ends_with_figures_that_its_lead_can_read(tmp_path: Path) -> None:
+    rehearsal = rehearsed(tmp_path)
+    engine = LocalEngine(rehearsal.desks, recipes=RECIPES)
+    folder = rehearsal.run(engine)
+    engine.close()
+    evaluation = folder.evaluation()
+    for facts in evaluation["facts"].values():
+        for name in ("recalibrated", "local", "majority"):
+            assert all(one["value"] is None for one in facts["rows"][name].values())
+        assert facts["choice"]["chosen"] == "federated"
+        assert 0 <= facts["rows"]["federated"]["accuracy"]["value"] <= 1
+
+
+def test_the_update_of_a_site_says_its_cases_and_no_loss(tmp_path: Path) -> None:
+    rehearsal = rehearsed(tmp_path)
+    order, _, _ = rehearsal.begin()
+    desk = next(iter(rehearsal.desks.values()))
+    worker = SiteWorker(order.as_json(), desk=desk, recipes=RECIPES)
+    one, again = (
+        read_reply(worker.work(Task(kind="train", round=1, model=rehearsal.start)))
+        for _ in range(2)
+    )
+    assert one.facts == {}
+    for name, array in one.arrays.items():
+        np.testing.assert_array_equal(array, again.arrays[name])

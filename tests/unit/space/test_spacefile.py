@@ -10,7 +10,7 @@ import pytest
 from consilium.kernel.clock import SystemClock
 from consilium.kernel.errors import InputError
 from consilium.space.demo import INVENTED, REAL
-from consilium.space.offers import terms_record
+from consilium.space.offers import draft_record, terms_record
 from consilium.space.plans import StudyPlan
 from consilium.space.spacefile import check_files, read_offer, read_space, read_study
 
@@ -221,3 +221,10 @@ def test_further_terms_a_budget_and_a_place_can_be_written(tmp_path: Path) -> No
 def test_a_slip_in_a_further_term_is_named(tmp_path: Path, line: str, code: str) -> None:
     text = EXAMPLE.replace("min_cohort = 20\n", f"min_cohort = 20\n{line}\n", 1)
     assert refused(tmp_path, text).code == code
+
+
+def test_a_study_says_how_private_it_is(tmp_path: Path) -> None:
+    table = '\n[study.privacy]\npreset = "strict"\nranges = { age = [20, 90] }\n'
+    plan = read_space(write(tmp_path, EXAMPLE + table))
+    record = draft_record(plan.studies[0], space="rehearsal")
+    assert record["privacy"] == {"preset": "strict", "ranges": {"age": [20, 90]}}

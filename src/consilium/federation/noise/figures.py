@@ -23,6 +23,9 @@ from consilium.measures.records import Measurement
 
 BINS = 10
 NOT_WITH_NOISE = "federation.not_with_noise"
+METRICS = ("auroc", "accuracy", "brier", "calibration_slope")
+WITHHELD = ("recalibrated", "local", "majority")
+"""Rows of an exact evaluation that depend on training patients: they stay empty."""
 Counts = npt.NDArray[np.float64]
 
 
@@ -51,16 +54,17 @@ def noisy_figures(
     Returns
     -------
     dict
-        `rows`, `bins` and `choice` as an exact evaluation has them, of the
-        federated model alone. Without intervals, and without what noisy counts
-        cannot give.
+        `rows`, `bins` and `choice` as an exact evaluation has them, with figures
+        of the federated model alone. Without intervals, and without what noisy
+        counts cannot give.
 
     Discloses
     ---------
     Figures with noise, at a privacy loss of `epsilon` for each held-out patient.
     """
     counts = _draw(y, chances, group=group, epsilon=epsilon, source=source)
-    rows: dict[str, Json] = {"federated": {**_figures(counts, n=len(y))}}
+    rows: dict[str, Json] = {name: {**_figures({}, n=len(y))} for name in WITHHELD}
+    rows["federated"] = {**_figures(_values(counts), n=len(y))}
     return {
         "rows": rows,
         "bins": {"federated": _bins(counts, most=len(y), min_cases=max(min_cases, 1))},
@@ -89,10 +93,10 @@ def _draw(
     return np.maximum(np.array(drawn, dtype=np.float64), 0.0).reshape(2, BINS)
 
 
-def _figures(counts: Counts, *, n: int) -> Mapping[str, Any]:
+def _values(counts: Counts) -> dict[str, float]:
     total, negatives, positives = counts.sum(), counts[0].sum(), counts[1].sum()
     half = BINS // 2
-    values: dict[str, float | None] = {"calibration_slope": None}
+    values: dict[str, float] = {}
     if total:
         right = counts[0, :half].sum() + counts[1, half:].sum()
         wrong = (_middles() - np.array([[0.0], [1.0]])) ** 2
@@ -102,13 +106,15 @@ def _figures(counts: Counts, *, n: int) -> Mapping[str, Any]:
         below = np.cumsum(counts[0]) - counts[0]
         pairs = counts[1] @ (below + counts[0] / 2)
         values["auroc"] = float(pairs / (negatives * positives))
+    return values
+
+
+def _figures(values: Mapping[str, float], *, n: int) -> Mapping[str, Any]:
     return {
         name: Measurement(
-            value=values.get(name),
-            n=n,
-            reason=None if values.get(name) is not None else NOT_WITH_NOISE,
+            value=values.get(name), n=n, reason=None if name in values else NOT_WITH_NOISE
         ).as_record()
-        for name in ("auroc", "accuracy", "brier", "calibration_slope")
+        for name in METRICS
     }
 
 
