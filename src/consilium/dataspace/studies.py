@@ -40,6 +40,8 @@ from consilium.ledger.keys import PublicKey
 from consilium.ledger.statements import verify_statement
 
 KIND = "study"
+NOISY = "noisy"
+"""What a plan says of its figures when everything that leaves carries noise."""
 _LATER = frozenset({COUNT, MIN_COHORT, SPATIAL})
 """Judged at admission, where the study is counted, and cohort and places are known."""
 
@@ -64,7 +66,8 @@ def verify_study(signed: str, agreement: Agreement, *, now: datetime) -> StudyCl
     Plan: (1) the consumer signed it with the key of the agreement; (2) its lead
     is the consumer; (3) it names the provider, with its key, this agreement and
     its dataset; (4) it has not expired; (5) the terms allow purpose, rounds,
-    recipe, quorum and end, and a model that is learnt from exact updates.
+    recipe, quorum and end, and a model that is learnt from exact updates, or
+    from noisy ones that cost what the plan says.
 
     Raises
     ------
@@ -108,12 +111,18 @@ def verify_study(signed: str, agreement: Agreement, *, now: datetime) -> StudyCl
         ALGORITHM: claims.recipe,
         MIN_PARTICIPANTS: payload.get("quorum"),
         OUTPUT: MODEL,
-        EPSILON: UNBOUNDED,
-        DELTA: 0,
+        **_loss(payload.get("privacy")),
         SECURE: isinstance(payload.get("secure"), dict),
     }
     evaluate(agreement.policy, facts, later=_LATER).require()
     return claims
+
+
+def _loss(privacy: object) -> dict[str, Any]:
+    """Say what a plan claims to cost; the gate computes it before anything is opened."""
+    if isinstance(privacy, dict) and privacy.get("figures") == NOISY:
+        return {EPSILON: privacy.get("epsilon"), DELTA: privacy.get("delta")}
+    return {EPSILON: UNBOUNDED, DELTA: 0}
 
 
 def no_study(name: str) -> StudyClaims:

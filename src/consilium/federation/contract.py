@@ -17,6 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from consilium.federation.noise.source import NoiseSource
 from consilium.gate.orders import BINARY, FieldNeed, Target
 from consilium.kernel.canonical import Json, canonical_bytes
 from consilium.kernel.identifiers import ParticipantId
@@ -139,16 +140,29 @@ class Trained:
 class Chance:
     """The site's source of randomness: fixed by study, site and purpose.
 
-    So a repeated round gives the same bytes, whatever happened in between.
+    So a repeated round gives the same bytes, whatever happened in between. The
+    seed stands in the plan; what must stay unknown to others, noise above all,
+    is drawn from `secret`, which only this hospital has.
     """
 
     seed: int
     participant: ParticipantId
+    secret: bytes = field(default=b"", repr=False)
 
     def draw(self, purpose: str, number: int = 0) -> np.random.Generator:
         """Return a fresh generator for one purpose, such as round 7 of `train`."""
         name = canonical_bytes([self.seed, self.participant, purpose, number])
         return np.random.default_rng(int.from_bytes(hashlib.sha256(name).digest(), "big"))
+
+    def draw_secret(self, purpose: str, number: int = 0) -> NoiseSource:
+        """Return the secret draws for one purpose.
+
+        Raises
+        ------
+        StateError
+            `federation.no_secret` where nobody gave a secret.
+        """
+        return NoiseSource(self.secret, f"{self.participant} {purpose}", number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

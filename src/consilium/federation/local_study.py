@@ -61,7 +61,8 @@ class LocalStudy:
             engine.close()
         if not folder.has_ended():
             last = (folder.events() or [{}])[-1]
-            raise StateError("federation.local_study_failed", reason=str(last.get("code", "timeout")))
+            reason = str(last.get("code", "timeout"))
+            raise StateError("federation.local_study_failed", reason=reason)
         return folder
 
 

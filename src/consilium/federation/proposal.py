@@ -12,20 +12,29 @@ from consilium.federation.aggregation import (
     check_named_sites,
     check_rule,
     check_sites,
+    find_rule,
     least_sites,
 )
 from consilium.federation.contract import Needs
-from consilium.federation.registry import Recipes
+from consilium.federation.noise.presets import (
+    declare_ranges,
+    plan_noise,
+    read_wish,
+    settings_of,
+)
+from consilium.federation.registry import InstalledRecipe, Recipes
 from consilium.federation.secure import encoding_of, threshold_of
 from consilium.gate.orders import (
     FEWEST_SUMMED,
     LONGEST_WORDS,
+    NOISY,
     RANGES,
     TABLE,
     ArrayNeed,
     FieldNeed,
     Invitation,
     Masking,
+    NoisePlan,
     RecipeRef,
     Study,
     Target,
@@ -64,6 +73,7 @@ class Draft:
     question: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     rule_settings: dict[str, Any] = field(default_factory=dict)
+    privacy: dict[str, Any] = field(default_factory=dict)
     quorum: int = 0
     deadline_s: float = 60.0
     seed: int = 42
@@ -94,7 +104,7 @@ def read_draft(value: Json, *, recipes: Recipes) -> Draft:
     if found is None:
         raise _bad("recipe", "is not installed here")
     _check_ranges(draft)
-    settings = found.check_settings(draft.settings)
+    settings = found.check_settings(draft.settings | _noise_settings(draft, found))
     rule_settings = check_rule(draft.rule, draft.rule_settings)
     quorum = draft.quorum or _usual_quorum(draft)
     check_sites(draft.rule, rule_settings, given=quorum)
@@ -102,6 +112,18 @@ def read_draft(value: Json, *, recipes: Recipes) -> Draft:
     check_named_sites(draft.rule, rule_settings, sites=invited)
     _check_secure(draft, quorum)
     return replace(draft, settings=settings, rule_settings=rule_settings, quorum=quorum)
+
+
+def _noise_settings(draft: Draft, recipe: InstalledRecipe) -> dict[str, Any]:
+    """Check what the draft says of noise; return what the recipe must say alike."""
+    if not draft.privacy:
+        return {}
+    if not recipe.capability.noise:
+        raise _bad("privacy", f"needs a recipe that draws noise, and {recipe.name} does not")
+    if find_rule(draft.rule).needs_loss:
+        raise _bad("rule", "weighs hospitals by their loss, which does not leave with noise")
+    wish = read_wish(draft.privacy)
+    return settings_of(wish, plan_noise(wish, rounds=draft.rounds, cases=0))
 
 
 def _usual_quorum(draft: Draft) -> int:
@@ -138,7 +160,7 @@ def _with_defaults(value: Json) -> Json:
         if name not in {item.name for item in fields(Draft)}:
             raise _bad(str(name)[:80], "is not a field of a plan")
     plain = {item.name: item.default for item in fields(Draft) if item.default is not MISSING}
-    found = {**plain, "settings": {}, "rule_settings": {}, **value}
+    found = {**plain, "settings": {}, "rule_settings": {}, "privacy": {}, **value}
     if isinstance(secure := found["secure"], Mapping):
         found["secure"] = {"bits": 32, **secure}
     return found
@@ -188,6 +210,7 @@ def make_proposal(
     not_after: datetime,
     recipes: Recipes,
     clock: Clock,
+    cases: int = 0,
 ) -> Proposal:
     """Write the plan: agreements, pinned keys, recipe by digest, starting model by digest.
 
@@ -197,6 +220,8 @@ def make_proposal(
         `features` (name, kind, unit, categories) and `label`, as every site must have them.
     not_after : datetime
         When the first of the agreements ends; the plan ends no later.
+    cases : int, optional
+        Training cases of the largest hospital as catalogued; 0 if none shows them.
 
     Raises
     ------
@@ -216,11 +241,12 @@ def make_proposal(
             recipe=recipe.name,
             what=", ".join((*recipe.capability.modalities, *recipe.capability.targets)),
         )
+    needs, noise, settings = _with_noise(draft, needs, schema, cases=cases)
     ref = RecipeRef(
-        name=recipe.name, version=recipe.version, digest=recipe.digest, settings=draft.settings
+        name=recipe.name, version=recipe.version, digest=recipe.digest, settings=settings
     )
     code = recipes.get(ref)
-    arrays = code.initial(needs, code.read_settings(draft.settings), seed=draft.seed)
+    arrays = code.initial(needs, code.read_settings(settings), seed=draft.seed)
     start, now = pack_arrays(arrays), clock.now()
     plan = Study(
         study=study,
@@ -247,8 +273,26 @@ def make_proposal(
             ArrayNeed(name=name, shape=tuple(arrays[name].shape)) for name in sorted(arrays)
         ),
         secure=draft.secure,
+        privacy=noise,
     )
     return Proposal(plan=check_study(plan), start=start)
+
+
+def _with_noise(
+    draft: Draft, needs: Needs, schema: Mapping[str, Any], *, cases: int
+) -> tuple[Needs, NoisePlan | None, dict[str, Any]]:
+    """Work out the plan's noise, put it into the recipe's settings, and declare ranges."""
+    if not draft.privacy:
+        return needs, None, draft.settings
+    wish = read_wish(draft.privacy)
+    noise = plan_noise(wish, rounds=draft.rounds, cases=cases)
+    settings = draft.settings | settings_of(wish, noise)
+    if noise is None:
+        return needs, None, settings
+    if noise.figures == NOISY and needs.target.kind != "binary":
+        raise InputError("federation.no_noisy_figures", kind=needs.target.kind)
+    shown = {item["name"]: item.get("range") for item in schema["features"]}
+    return replace(needs, features=declare_ranges(needs.features, wish, shown)), noise, settings
 
 
 def read_needs(schema: Mapping[str, Any]) -> Needs:

@@ -107,6 +107,11 @@ class Recipes:
         """Digest by recipe name, for the gate."""
         return {name: recipe.digest for name, recipe in self._installed.items()}
 
+    @property
+    def noisy(self) -> frozenset[str]:
+        """Names of the recipes whose capability says that they draw noise."""
+        return frozenset(name for name, one in self._installed.items() if one.capability.noise)
+
     def find(self, name: str) -> InstalledRecipe | None:
         """Return an installed recipe by name."""
         return self._installed.get(name)

@@ -7,6 +7,7 @@ and the order of sums are those of a real study.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -112,7 +113,10 @@ def simulate(
     Nothing: everything stays in this process.
     """
     missing = dict(lacks or {})
-    chances = {site: Chance(seed=seed, participant=ParticipantId(site)) for site in sites}
+    chances = {
+        site: Chance(seed=seed, participant=ParticipantId(site), secret=rehearsed_secret(seed))
+        for site in sites
+    }
     prepared = {
         site: recipe.prepare(train, held_out, needs=needs, settings=settings, chance=chances[site])
         for site, (train, held_out) in sites.items()
@@ -150,6 +154,16 @@ def simulate(
     )
 
 
+def rehearsed_secret(seed: int) -> bytes:
+    """Return a secret that is none: in one process on open data noise may be drawn again.
+
+    Discloses
+    ---------
+    Nothing: it is for simulations only.
+    """
+    return hashlib.sha256(f"simulated {seed}".encode()).digest()
+
+
 def fit_pooled(
     recipe: Recipe, sites: Sides, *, needs: Needs, settings: Any, rounds: int, seed: int
 ) -> Fitted:
@@ -170,7 +184,7 @@ def fit_pooled(
         needs=needs,
         settings=settings,
         rounds=rounds * len(sites),
-        chance=Chance(seed=seed, participant=POOLED),
+        chance=Chance(seed=seed, participant=POOLED, secret=rehearsed_secret(seed)),
     )
 
 

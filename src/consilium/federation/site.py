@@ -30,7 +30,9 @@ from consilium.federation.contract import (
     Tensor,
 )
 from consilium.federation.modules import update_of
+from consilium.federation.noise.figures import noisy_figures
 from consilium.federation.ports import EVALUATE, TRAIN, Desk, Lease, Task
+from consilium.federation.recalibration import sigmoid
 from consilium.federation.registry import Recipes
 from consilium.gate.orders import FieldNeed, Order, Study, peek_study
 from consilium.gate.sums import Question
@@ -151,7 +153,8 @@ class _Job:
 
     @property
     def chance(self) -> Chance:
-        return Chance(seed=self.study.seed, participant=self.participant)
+        secret = bytes.fromhex(str(self.lease.facts.get("secret", "")))
+        return Chance(seed=self.study.seed, participant=self.participant, secret=secret)
 
     @property
     def needs(self) -> Needs:
@@ -190,7 +193,26 @@ class _Job:
             kept=pack_arrays(trained.kept) if trained.kept else b"",
         )
 
+    def _evaluate_with_noise(self, prepared: Prepared, model: Arrays, settings: Any) -> _Result:
+        """Judge the shared model alone, from held-out patients counted with noise."""
+        held_out, plan = prepared.held_out, self.study.privacy
+        if plan is None or self.study.target.kind != "binary":
+            raise InputError("federation.no_noisy_figures", kind=self.study.target.kind)
+        z = self.recipe.predict(held_out, model, settings, kept={})
+        facts = noisy_figures(
+            held_out.y,
+            sigmoid(z),
+            group=held_out.group,
+            epsilon=plan.epsilon,
+            source=self.chance.draw_secret("figures"),
+            min_cases=_min_cases(self.lease),
+        )
+        facts |= {"n_train": prepared.train.n, "n_test": held_out.n, "n": held_out.n}
+        return _Result(update=pack_arrays({}), facts=facts)
+
     def _evaluate(self, prepared: Prepared, model: Arrays, settings: Any) -> _Result:
+        if self.study.has_bound:
+            return self._evaluate_with_noise(prepared, model, settings)
         start = self.recipe.initial(self.needs, settings, seed=self.study.seed)
         is_same = digest_of(pack_arrays(start)) == self.study.start
         plan = EvaluationPlan(

@@ -25,6 +25,7 @@ from consilium.gate.fit import check_fit
 from consilium.gate.orders import Invitation, Order, Study, peek_study, verify_study
 from consilium.gate.replies import EVALUATE, TRAIN, check_countersigned
 from consilium.gate.store import find_newest_order, find_shown_model
+from consilium.gate.training import Loss, check_noise
 from consilium.kernel.canonical import Digest
 from consilium.kernel.clock import Clock, read_time
 from consilium.kernel.errors import DeniedError, InputError, IntegrityError
@@ -39,13 +40,18 @@ def nowhere(_participant: ParticipantId) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
-    """What this hospital is to its own gate. `location_of` gives "" for an unknown place."""
+    """What this hospital is to its own gate.
+
+    `location_of` gives "" for an unknown place; `noisy` names the installed
+    recipes that draw noise.
+    """
 
     me: ParticipantId
     key: PublicKey
     clock: Clock
     installed: Mapping[str, Digest]
     location_of: Callable[[ParticipantId], str] = nowhere
+    noisy: frozenset[str] = frozenset()
 
 
 OUTPUT_OF: Mapping[str, str] = {TRAIN: term.MODEL, EVALUATE: term.METRICS}
@@ -163,13 +169,16 @@ def check_not_revoked(connection: sa.Connection, agreement: Agreement) -> None:
         )
 
 
-def check_order(connection: sa.Connection, asked: Asked, standing: Standing) -> None:
+def check_order(
+    connection: sa.Connection, asked: Asked, standing: Standing, *, house: House
+) -> None:
     """Judge what the order says, once: signer, start, sequence, schema.
 
     Plan: (1) the lead signed the plan with the key of the agreement; (2) the
     segment starts from the signed start or from a countersigned round; (3) that
     does not contradict what this hospital was shown itself; (4) no newer order
-    has been admitted; (5) the dataset has the columns that the plan needs.
+    has been admitted; (5) the dataset has the columns that the plan needs; (6)
+    its noise is drawn by the installed recipe, and costs no more than it says.
 
     Raises
     ------
@@ -197,6 +206,8 @@ def check_order(connection: sa.Connection, asked: Asked, standing: Standing) -> 
     check_newest(connection, asked, or_equal=True)
     # 5. Columns.
     check_fit(study, standing.dataset.schema, lacks=asked.place.lacks)
+    # 6. Noise.
+    check_noise(study, standing.dataset, noisy=house.noisy)
 
 
 def check_newest(connection: sa.Connection, asked: Asked, *, or_equal: bool = False) -> None:
@@ -223,13 +234,20 @@ def check_newest(connection: sa.Connection, asked: Asked, *, or_equal: bool = Fa
 
 
 def check_terms(
-    asked: Asked, standing: Standing, *, house: House, place: int, rounds: int, kind: str = TRAIN
+    asked: Asked,
+    standing: Standing,
+    *,
+    house: House,
+    place: int,
+    rounds: int,
+    loss: Loss,
+    kind: str = TRAIN,
 ) -> None:
     """Ask the agreement's policy. All terms are judged there and nowhere else.
 
-    What a study sends is exact: it draws no noise, so its privacy loss has no
-    bound, and an agreement with a budget refuses it. It is aggregated securely
-    if its plan says so; then this gate lets out no update without masks.
+    What a study without noise sends is exact, so its privacy loss has no bound,
+    and an agreement with a budget refuses it. It is aggregated securely if its
+    plan says so; then this gate lets out no update without masks.
 
     Parameters
     ----------
@@ -237,6 +255,8 @@ def check_terms(
         Which study of the agreement this is, counted from 1.
     rounds : int
         Rounds spent or asked for under the agreement, this use included.
+    loss : pair of float or Decimal
+        Epsilon and delta spent under the agreement, this use included.
     kind : str, optional
         `train` or `evaluate`: an update is a model, an evaluation is metrics.
 
@@ -255,8 +275,8 @@ def check_terms(
         term.ALGORITHM: asked.study.recipe.digest,
         term.MIN_PARTICIPANTS: asked.study.quorum,
         term.OUTPUT: OUTPUT_OF[kind],
-        term.EPSILON: term.UNBOUNDED,
-        term.DELTA: 0,
+        term.EPSILON: loss[0],
+        term.DELTA: loss[1],
         term.SECURE: asked.study.secure is not None,
         term.SPATIAL: asked.location,
     }

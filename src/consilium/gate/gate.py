@@ -56,6 +56,7 @@ from consilium.gate.release import (
 from consilium.gate.replies import TRAIN
 from consilium.gate.store import ORDERS, count_orders, find_newest_order
 from consilium.gate.sums import MASKED, NoSums, Question, Sums
+from consilium.gate.training import check_told, planned_loss, secret_of
 from consilium.kernel.canonical import Digest, Json, digest_of
 from consilium.kernel.clock import Clock, write_time
 from consilium.kernel.errors import (
@@ -107,6 +108,8 @@ class Gate:
         Gives a member's country or region, "" if unknown.
     sums : Sums, optional
         Masks updates of plans that say `secure`; without it they are refused.
+    noisy : frozenset of str, optional
+        Installed recipes that draw noise.
     """
 
     def __init__(
@@ -121,6 +124,7 @@ class Gate:
         min_cases: int = MIN_CASES,
         location_of: Callable[[ParticipantId], str] = nowhere,
         sums: Sums | None = None,
+        noisy: frozenset[str] = frozenset(),
     ) -> None:
         self._database = database
         self._sums = sums or NoSums()
@@ -131,6 +135,7 @@ class Gate:
             clock=clock,
             installed=dict(installed),
             location_of=location_of,
+            noisy=noisy,
         )
         self._arrays = ArrayFiles(blobs)
         self._kept = Kept(blobs)
@@ -160,7 +165,7 @@ class Gate:
             facts |= _names(asked)
             with self._database.write() as tx:
                 standing = check_standing(tx.connection, asked, house=self._house)
-                check_order(tx.connection, asked, standing)
+                check_order(tx.connection, asked, standing, house=self._house)
                 self._admit(tx, asked, standing)
                 tx.record("admission.granted", asked.study.study, facts | _ground(standing))
 
@@ -228,6 +233,10 @@ class Gate:
         described = describe_data(
             standing, house=self._house, min_cases=self._min_cases, deadline=deadline
         )
+        if asked.study.privacy is not None:
+            described["secret"] = secret_of(
+                self._key, asked.study, kind=wanted.kind, number=wanted.round, model=wanted.model
+            )
         return Lease(id=lease, file=file, facts=described, kept=kept)
 
     def release(
@@ -271,12 +280,15 @@ class Gate:
                 said |= _names(leased.asked) | _task(leased.round) | {"lease": leased.id}
                 standing = check_standing(connection, leased.asked, house=self._house)
             arrays = judge_update(leased, update)
+            study = leased.asked.study
             check_output(
                 standing.agreement,
                 MODEL if arrays else METRICS,
-                is_summed=leased.asked.study.secure is not None,
+                has_noise=study.has_bound,
+                is_summed=study.secure is not None,
             )
             checked = judge_facts(leased, facts, standing=standing, min_cases=self._min_cases)
+            check_told(study, kind=leased.round.kind, facts=checked)
             reply, told = self._answer(leased, arrays, checked)
             said |= told | {"reply": digest_of(reply)}
             with self._database.write() as tx:
@@ -358,7 +370,8 @@ class Gate:
             tx, agreement=standing.agreement.id, study=study.study, digest=study.digest, now=now
         )
         rounds = planned_rounds(tx.connection, asked, standing)
-        check_terms(asked, standing, house=self._house, place=place, rounds=rounds)
+        loss = planned_loss(tx.connection, study, standing.agreement)
+        check_terms(asked, standing, house=self._house, place=place, rounds=rounds, loss=loss)
         if study.secure is not None:
             self._sums.check(study, cases=standing.dataset.n_train)
         newest = find_newest_order(

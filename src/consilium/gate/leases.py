@@ -20,6 +20,7 @@ from consilium.gate.store import (
     find_last_shown,
     find_shown_model,
 )
+from consilium.gate.training import charge_look
 from consilium.kernel.canonical import Digest, Json, is_digest
 from consilium.kernel.clock import write_time
 from consilium.kernel.errors import DeniedError
@@ -41,7 +42,8 @@ class Lease:
     `facts` holds `participant`, `columns` (the columns of `x` in order, each
     with `name`, `kind`, `unit` and `categories`), `n_train`, `n_test`,
     `public`, `min_cases` (the smallest count that may leave) and `deadline` (a
-    time). No path, key or address. `kept` is what this site kept after its last
+    time). With noise also `secret`, which the noise of this one task is drawn
+    from. No path, key or address. `kept` is what this site kept after its last
     round before this one: a safetensors file, or nothing.
     """
 
@@ -71,8 +73,9 @@ def grant_lease(
     """Claim the round and write the lease; return its number and its deadline.
 
     Plan: (1) the order is the newest admitted; (2) the round is one of the
-    plan's and the model may be shown in it; (3) the round is claimed and the
-    agreement's terms still allow everything; (4) the lease is written.
+    plan's and the model may be shown in it; (3) the round is claimed, its
+    privacy loss is paid, and the agreement's terms still allow everything; (4)
+    the lease is written.
 
     Raises
     ------
@@ -97,7 +100,12 @@ def grant_lease(
     )
     spent = claim_round(tx, showing, now=write_time(now))
     place = _place(tx.connection, asked, standing)
-    check_terms(asked, standing, house=house, place=place, rounds=spent, kind=wanted.kind)
+    loss = charge_look(
+        tx, asked.study, agreement=standing.agreement, kind=wanted.kind, clock=house.clock
+    )
+    check_terms(
+        asked, standing, house=house, place=place, rounds=spent, loss=loss, kind=wanted.kind
+    )
     # 4. Lease.
     _check_repeats(tx.connection, showing)
     lease = LeaseId(new_urn())

@@ -27,6 +27,17 @@ TARGETS = ("binary", "classes", "number", "survival", "mask")
 TABLE = "table"
 """Modality of a column that names none."""
 MOST_ROUNDS = 100_000
+NOISY, EXACT = "noisy", "exact"
+"""How the model of a plan with noise is judged."""
+NOISE_RANGES = {
+    "epsilon": (1e-3, 1e3),
+    "delta": (1e-12, 0.1),
+    "clip": (1e-9, 1e9),
+    "noise": (0.2, 1e4),
+    "rate": (1e-6, 1.0),
+    "steps": (1, 100_000),
+}
+"""Least and greatest values of a plan's noise, both allowed."""
 RANGES = {"rounds": (1, MOST_ROUNDS), "seed": (0, 2**53 - 1), "deadline_s": (0.1, 86_400)}
 """Least and greatest values of a plan's numbers, both allowed."""
 FEWEST_SUMMED = 3
@@ -45,7 +56,9 @@ class FieldNeed:
     """One field that a study requires of every site that has its modality.
 
     `kind` is one of `KINDS`. `shape` is (height, width, channels) of an image,
-    (length, channels) of a signal, empty for a column of the table.
+    (length, channels) of a signal, empty for a column of the table. `range` is
+    the least and greatest usual value of a number, declared and not learnt from
+    patients; training with noise scales by it. Empty where nothing needs it.
     """
 
     name: str
@@ -54,6 +67,7 @@ class FieldNeed:
     categories: tuple[str, ...] = ()
     modality: str = TABLE
     shape: tuple[int, ...] = ()
+    range: tuple[float, ...] = ()
 
     @property
     def is_column(self) -> bool:
@@ -125,6 +139,26 @@ class Masking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoisePlan:
+    """How training hides single patients, and what the whole study costs (docs/privacy.md).
+
+    In each of `steps` steps of a round a hospital draws each of its patients
+    with the chance `rate`, cuts what each contributes to a length of `clip`, and
+    adds Gaussian noise of `noise` times `clip`. All rounds together cost at most
+    (`epsilon`, `delta`). `figures` says how the model is judged: `noisy` figures
+    cost no more than `epsilon`, of other patients; `exact` ones have no bound.
+    """
+
+    epsilon: float
+    delta: float
+    clip: float
+    noise: float
+    rate: float
+    steps: int
+    figures: str = NOISY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     """The lead's plan. Everything a hospital must know before it says yes.
 
@@ -154,6 +188,7 @@ class Study:
     sites: tuple[Invitation, ...]
     created: str
     expires: str
+    privacy: NoisePlan | None = None
     layout: tuple[ArrayNeed, ...] = ()
     target: Target = BINARY
     secure: Masking | None = None
@@ -166,6 +201,11 @@ class Study:
     def digest(self) -> Digest:
         """Fingerprint of the plan."""
         return digest_of(self.as_json())
+
+    @property
+    def has_bound(self) -> bool:
+        """Say whether everything that leaves carries noise, so that its loss has a bound."""
+        return self.privacy is not None and self.privacy.figures == NOISY
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -289,6 +329,7 @@ def check_study(study: Study) -> Study:
     _check_features(study)
     _check_target(study.target)
     _check_lacks(study)
+    _check_noise(study.privacy)
     _distinct((array.name for array in study.layout), "layout.name")
     for array in study.layout:
         _within(len(array.shape), "layout.shape", 0, 8)
@@ -319,6 +360,23 @@ def _check_features(study: Study) -> None:
         _distinct(need.categories, "features.categories")
         if (need.kind == "category") != bool(need.categories):
             raise bad("features.categories", "does not fit the kind")
+        _check_range(need)
+
+
+def _check_range(need: FieldNeed) -> None:
+    if need.range and (need.kind != "number" or len(need.range) != 2):
+        raise bad("features.range", "does not fit the kind")
+    if need.range and not need.range[0] < need.range[1]:
+        raise bad("features.range", "is not from a least to a greatest value")
+
+
+def _check_noise(plan: NoisePlan | None) -> None:
+    if plan is None:
+        return
+    for name, (low, high) in NOISE_RANGES.items():
+        _within(getattr(plan, name), f"privacy.{name}", low, high)
+    if plan.figures not in (NOISY, EXACT):
+        raise bad("privacy.figures", f"is neither {NOISY} nor {EXACT}")
 
 
 def _check_masking(study: Study) -> None:

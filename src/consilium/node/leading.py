@@ -216,6 +216,7 @@ class Lead:
             not_after=min(read_time(one.listing.terms.not_after) for one in recruits),
             recipes=self.office.recipes,
             clock=self.connector.clock,
+            cases=max(one.listing.n_train or 0 for one in recruits),
         )
         signed = sign_plan(self.connector.key, proposal.plan)
         with self.connector.database.write() as tx:

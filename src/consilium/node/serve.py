@@ -93,6 +93,7 @@ def _build(stack: ExitStack, ground: Ground, front: Front, *, blobs: BlobStore) 
         clock=ground.clock,
         blobs=blobs,
         installed=recipes.digests,
+        noisy=recipes.noisy,
         min_cases=ground.settings.min_cases,
         location_of=directory.location_of,
         sums=SumDesk(connector.me, key=ground.key, memory=StoredMemory(ground.database)),

@@ -18,7 +18,7 @@ from consilium.kernel.identifiers import ParticipantId, participant_id
 from consilium.space.plans import StudyPlan, TermsPlan
 
 _DRAFT = (
-    "title", "question", "purpose", "recipe", "settings", "rule", "rule_settings",
+    "title", "question", "purpose", "recipe", "settings", "rule", "rule_settings", "privacy",
     "rounds", "quorum", "deadline_s", "seed", "secure",
 )  # fmt: skip
 _OPTIONAL = (

@@ -87,6 +87,7 @@ class StudyPlan:
     settings: dict[str, Any] = field(default_factory=dict)
     rule: str = "fedavg"
     rule_settings: dict[str, Any] = field(default_factory=dict)
+    privacy: dict[str, Any] = field(default_factory=dict)
     rounds: int
     quorum: int
     deadline_s: float

@@ -194,6 +194,7 @@ def _plan(section: Section, *, lead: str) -> StudyPlan:
         settings=section.facts("settings"),
         rule=section.line("rule", default="fedavg"),
         rule_settings=section.facts("rule_settings"),
+        privacy=section.facts("privacy"),
         rounds=section.whole("rounds", low=1, high=MOST_ROUNDS),
         quorum=section.whole("quorum", low=least, high=len(sites), default=usual),
         deadline_s=section.number("deadline_s", low=1, high=86_400, default=60),

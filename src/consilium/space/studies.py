@@ -36,7 +36,7 @@ class Studies:
         seen : callable, optional
             Called with each event as it comes.
         **plan
-            title, question, purpose, recipe, settings, rule, rule_settings,
+            title, question, purpose, recipe, settings, rule, rule_settings, privacy,
             rounds, quorum, deadline_s, seed, secure, and `invite`: a list of
             {participant, dataset}.
 

@@ -140,6 +140,7 @@ class RehearsalDesk:
                 "columns": list(self.columns),
                 "public": self.public,
                 "min_cases": 0 if self.public else 10,
+                "secret": digest_of(f"{self.participant} {kind} {round}".encode())[7:],
             },
         )
 

@@ -18,6 +18,7 @@ from consilium.federation.proposal import (
     starting_model,
 )
 from consilium.federation.registry import Recipes
+from consilium.gate.accounting import epsilon_of
 from consilium.gate.orders import Invitation, Masking, sign_study, study_from_json, verify_study
 from consilium.kernel.canonical import canonical_bytes, digest_of, read_json
 from consilium.kernel.clock import HeldClock, read_time
@@ -345,3 +346,78 @@ def test_a_secure_draft_that_makes_no_sum_is_refused(flaw: str) -> None:
     with pytest.raises(InputError) as caught:
         propose(read(**{"secure": MASKS, **changes}))
     assert caught.value.code == code
+
+
+# -- noise --------------------------------------------------------------------------------------
+
+NOISY_SCHEMA = SCHEMA | {
+    "features": [
+        {"name": "age", "kind": "number", "unit": "a", "range": [18, 110]},
+        {"name": "sex", "kind": "category", "categories": ["f", "m"]},
+    ]
+}
+
+
+def test_a_preset_becomes_a_plan_whose_recipe_says_the_same() -> None:
+    draft = read(privacy={"preset": "standard"}, rule="fedadam")
+    made = propose(draft, schema=NOISY_SCHEMA, cases=40_000).plan
+    assert made.privacy is not None
+    assert (made.privacy.epsilon, made.privacy.figures) == (8.0, "noisy")
+    assert made.privacy.delta * 40_000 <= 0.1
+    said = made.recipe.settings
+    assert (said["clip"], said["noise"], said["rate"], said["local_steps"]) == (
+        made.privacy.clip,
+        made.privacy.noise,
+        made.privacy.rate,
+        made.privacy.steps,
+    )
+    cost = epsilon_of(
+        rate=made.privacy.rate,
+        noise=made.privacy.noise,
+        steps=made.rounds * made.privacy.steps,
+        delta=made.privacy.delta,
+    )
+    assert 7.9 < cost <= 8.0
+    assert made.features[0].range == (18.0, 110.0)
+    assert study_from_json(made.as_json()) == made
+
+
+def test_the_preset_audit_clips_and_draws_no_noise() -> None:
+    made = propose(read(privacy={"preset": "audit"})).plan
+    assert made.privacy is None
+    assert (made.recipe.settings["clip"], made.recipe.settings["noise"]) == (1.0, 0.0)
+
+
+def test_a_usual_range_of_the_draft_goes_before_that_of_the_catalogue() -> None:
+    draft = read(privacy={"preset": "strict", "ranges": {"age": [40, 80]}})
+    assert propose(draft, schema=NOISY_SCHEMA).plan.features[0].range == (40.0, 80.0)
+    with pytest.raises(InputError) as refusal:
+        propose(read(privacy={"preset": "strict"}))
+    assert refusal.value.code == "federation.no_range"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"rule": "qfedavg", "privacy": {"preset": "standard"}}, "rule"),
+        ({"privacy": {"preset": "gentle"}}, "privacy.preset"),
+    ],
+)
+def test_noise_that_cannot_be_drawn_is_refused_before_anybody_is_asked(
+    changes: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(InputError) as refusal:
+        read(**changes)
+    assert (refusal.value.code, refusal.value.facts["field"]) == ("study.bad_plan", field)
+
+
+def test_a_recipe_that_draws_no_noise_is_refused() -> None:
+    found = RECIPES.find("tabular-logistic")
+    assert found is not None
+    exact = replace(found, capability=replace(found.capability, noise=False))
+    recipes = Recipes({found.name: exact})
+    assert recipes.noisy == frozenset()
+    assert RECIPES.noisy >= {"tabular-logistic"}
+    with pytest.raises(InputError) as refusal:
+        read_draft(plan(privacy={"preset": "standard"}), recipes=recipes)
+    assert refusal.value.facts["field"] == "privacy"

@@ -250,3 +250,10 @@ def test_a_study_says_how_its_updates_are_masked_or_that_they_are_not(tmp_path: 
 def test_a_slip_in_the_masking_is_named(tmp_path: Path, change: tuple[str, str], code: str) -> None:
     text = EXAMPLE.replace("[study.datasets]", f"{SECURE.replace(*change)}\n[study.datasets]")
     assert refused(tmp_path, text).code == code
+
+
+def test_a_study_says_how_private_it_is(tmp_path: Path) -> None:
+    table = '\n[study.privacy]\npreset = "strict"\nranges = { age = [20, 90] }\n'
+    plan = read_space(write(tmp_path, EXAMPLE + table))
+    record = draft_record(plan.studies[0], space="rehearsal")
+    assert record["privacy"] == {"preset": "strict", "ranges": {"age": [20, 90]}}

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from consilium.federation.contract import Matrix, Vector
+from consilium.federation.noise.source import NoiseSource
+from consilium.federation.noise.steps import Patients, logistic_gradients, noisy_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,9 @@ class Settings:
     scaling: str = "site"
     personal: str = "none"
     personal_lambda: float = 0.1
+    clip: float = 0.0
+    noise: float = 0.0
+    rate: float = 0.2
 
 
 def descend(
@@ -81,6 +86,44 @@ def descend(
             if settings.l2:
                 slope += shrink * weights
             weights -= settings.learning_rate * slope
+    return weights
+
+
+def descend_with_noise(
+    x: Matrix,
+    y: Vector,
+    start: Vector,
+    *,
+    patients: Patients,
+    settings: Settings,
+    source: NoiseSource,
+) -> Vector:
+    """Take `settings.local_steps` steps of which each hides every single patient.
+
+    As `descend`, but who is in a step is drawn in secret, each patient's
+    gradient is cut to `settings.clip`, and noise is added.
+
+    Discloses
+    ---------
+    Nothing by itself. What the weights tell of a patient is bounded by the
+    accountant of `gate.accounting`, pulls to `start` and to 0 included: they do
+    not depend on patients.
+    """
+    inputs = np.concatenate([x, np.ones((len(x), 1))], axis=1)
+    shrink = np.full(len(start), settings.l2)
+    shrink[-1] = 0.0
+    weights = start.copy()
+    for _ in range(settings.local_steps):
+        rows = patients.draw(settings.rate, source)
+        slope = noisy_mean(
+            logistic_gradients(inputs[rows], y[rows], weights),
+            clip=settings.clip,
+            noise=settings.noise,
+            expected=settings.rate * patients.n,
+            source=source,
+        )
+        slope = slope + settings.proximal_mu * (weights - start) + shrink * weights
+        weights = weights - settings.learning_rate * slope
     return weights
 
 

@@ -24,13 +24,17 @@ from consilium.federation.contract import (
     Vector,
 )
 from consilium.federation.evaluation import Judge, evaluate_site
+from consilium.federation.noise.scaling import scale_by_range
+from consilium.federation.noise.steps import Patients
 from consilium.federation.recipes.tabular_logistic.descent import (
     Settings,
     descend,
+    descend_with_noise,
     mean_log_loss,
 )
 from consilium.federation.recipes.tabular_logistic.inputs import (
     count_inputs,
+    expand,
     lacks_scaling,
     no_moments,
     prepare_inputs,
@@ -38,6 +42,7 @@ from consilium.federation.recipes.tabular_logistic.inputs import (
     take_moments,
 )
 from consilium.federation.settings_schema import Setting, fill_settings, read_schema
+from consilium.gate.orders import FieldNeed
 from consilium.kernel.canonical import Json
 from consilium.kernel.errors import InputError
 from consilium.models.weights import Arrays
@@ -66,7 +71,13 @@ class TabularLogistic:
         InputError
             `federation.unknown_setting`, `federation.bad_setting`.
         """
-        return Settings(**fill_settings(_schema(), given, owner=self.name))
+        settings = Settings(**fill_settings(_schema(), given, owner=self.name))
+        if settings.noise and (not settings.clip or settings.scaling != "site"):
+            allowed = 'clip > 0 and scaling = "site" with noise'
+            raise InputError(
+                "federation.bad_setting", owner=self.name, setting="noise", allowed=allowed
+            )
+        return settings
 
     def initial(self, needs: Needs, settings: Settings, *, seed: int) -> dict[str, Tensor]:
         """Draw the starting weights, U(±1/√inputs) like a linear layer, or zeros.
@@ -89,11 +100,12 @@ class TabularLogistic:
         """Make indicators and z-scores; the scaling is learnt from `train` alone.
 
         With `scaling = "shared"` the model scales, so what is missing stays so.
+        With noise nothing is learnt: numbers are scaled by the plan's ranges.
 
         Raises
         ------
         InputError
-            `federation.no_cases`, `federation.bad_label`.
+            `federation.no_cases`, `federation.bad_label`, `federation.no_range`.
         """
         del chance
         for cases in (train, held_out):
@@ -101,6 +113,10 @@ class TabularLogistic:
                 raise InputError("federation.bad_label", recipe=self.name)
         if not train.n:
             raise InputError("federation.no_cases", recipe=self.name)
+        if settings.noise:
+            return Prepared(
+                train=_by_range(train, needs.columns), held_out=_by_range(held_out, needs.columns)
+            )
         return prepare_inputs(train, held_out, needs=needs, scaling=settings.scaling)
 
     def train(
@@ -120,20 +136,21 @@ class TabularLogistic:
         The weights, and the mean log loss over the training part before and
         after; no figure of fewer cases than the whole part. A round that
         learns the shared scaling says the inputs' moments and trains nothing.
-        The personal model stays.
+        The personal model stays. With noise the weights alone, at the loss that
+        the plan says.
         """
         if lacks_scaling(start):
             return Trained(arrays={**start, **take_moments(cases.x)}, facts={}, kept=kept)
         x, before = scale_inputs(cases.x, start), _weights(start)
-        after = descend(
-            x, cases.y, before, settings=settings, generator=chance.draw("train", number)
-        )
+        after = _train_shared(x, cases, before, settings=settings, chance=chance, number=number)
         losses = {
             "loss_before": mean_log_loss(x, cases.y, before),
             "loss_after": mean_log_loss(x, cases.y, after),
         }
         facts: dict[str, Json] = {
-            name: loss if math.isfinite(loss) else None for name, loss in losses.items()
+            name: loss if math.isfinite(loss) else None
+            for name, loss in losses.items()
+            if not settings.noise
         }
         personal: Arrays = {}
         if settings.personal == "ditto":
@@ -157,22 +174,44 @@ class TabularLogistic:
         """Judge a model on the held-out part; aggregate figures only.
 
         Local-only training goes without the proximal term and without a
-        personal model, which pull towards a federation that it does not have.
+        personal model, which pull towards a federation that it does not have,
+        and without noise: it never leaves.
         """
         judge = Judge(
             recipe=self,
             arrays=arrays,
             settings=settings,
-            alone=replace(settings, proximal_mu=0.0, personal="none"),
+            alone=replace(settings, proximal_mu=0.0, personal="none", clip=0.0, noise=0.0),
             plan=plan,
         )
         return evaluate_site(judge, prepared)
+
+
+def _by_range(cases: Cases, columns: tuple[FieldNeed, ...]) -> Cases:
+    inputs = expand(scale_by_range(cases.x, columns), columns)
+    return replace(cases, x=np.nan_to_num(inputs))
 
 
 @cache
 def _schema() -> tuple[Setting, ...]:
     text = files(__package__).joinpath("recipe.toml").read_text(encoding="utf-8")
     return read_schema(tomllib.loads(text)["settings"])
+
+
+def _train_shared(
+    x: Matrix, cases: Cases, start: Vector, *, settings: Settings, chance: Chance, number: int
+) -> Vector:
+    """Take a round's steps on batches, or on patients who are hidden by noise."""
+    if settings.clip:
+        return descend_with_noise(
+            x,
+            cases.y,
+            start,
+            patients=Patients(cases.group),
+            settings=settings,
+            source=chance.draw_secret("train", number),
+        )
+    return descend(x, cases.y, start, settings=settings, generator=chance.draw("train", number))
 
 
 def _train_personal(

@@ -1,0 +1,1 @@
+"""Noise that hides single patients in a model: secret draws, clipped steps, plans, figures."""
