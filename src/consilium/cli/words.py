@@ -22,6 +22,7 @@ def say(word: str, language: str) -> str:
 
 ZH: Mapping[str, str] = {
     # Titles
+    "Images and signals": "图像与信号",
     "Plan": "方案",
     "Recipe": "配方",
     "Recipes": "配方",
@@ -91,12 +92,16 @@ ZH: Mapping[str, str] = {
     "Nothing waits for a person.": "没有等待人员处理的事项。",
     # Columns, and the lines of a record
     "check": "检查项",
+    "copies": "副本",
     "default": "默认值",
+    "field": "字段",
     "first loss": "首轮损失",
     "flaw": "问题",
+    "held-out copies": "跨划分副本",
     "holds": "通过",
     "kept bytes": "留存字节",
     "last loss": "末轮损失",
+    "left out": "已剔除",
     "meaning": "含义",
     "modalities": "模态",
     "model_family": "模型类别",
@@ -106,6 +111,7 @@ ZH: Mapping[str, str] = {
     "parameters": "参数量",
     "personal": "可个性化",
     "range": "范围",
+    "read": "已读取",
     "round_s": "每轮秒数",
     "rule": "聚合规则",
     "targets": "预测目标",

@@ -80,7 +80,8 @@ class Listing:
 
     `columns`, `label` and `target` (`kind`, `classes`, `unit`) are what a study
     needs to know of its schema. A count is None where it is too small to be
-    shown; `classes` counts rows by class in tens, or is empty.
+    shown; `classes` counts rows of each class but the largest in tens (of
+    public data all, exactly), or is empty.
     """
 
     participant: ParticipantId
@@ -389,18 +390,29 @@ def _counts(dataset: Dataset, smallest: int) -> dict[str, Any]:
 
 
 def _class_counts(dataset: Dataset, smallest: int) -> dict[str, Any]:
-    """Show how many rows each class has, in tens: all classes, or none if one is small.
+    """Show how many rows each class but the largest has, in tens; nothing if one is small.
 
-    Tens, because exact counts would let an answer of statistics be subtracted
-    from them. Public data are counted exactly.
+    Exact counts would let an answer of statistics be subtracted from them, and
+    so would tens of all classes together with the exact total. Public data are
+    counted exactly.
     """
     sides = dataset.quality.get("classes", {})
     train, held_out = sides.get("train", {}), sides.get("held_out", {})
     both = {name: count + held_out.get(name, 0) for name, count in train.items()}
-    if len(both) < 2 or (not dataset.public and min(both.values()) < smallest):
+    if len(both) < 2:
         return {}
-    step = 1 if dataset.public else _CLASS_STEP
-    return {_CLASSES: {name: count // step * step for name, count in both.items()}}
+    if dataset.public:
+        return {_CLASSES: both}
+    if min(both.values()) < smallest or not _counts(dataset, smallest):
+        return {}
+    largest = max(both, key=lambda name: both[name])
+    return {
+        _CLASSES: {
+            name: count // _CLASS_STEP * _CLASS_STEP
+            for name, count in both.items()
+            if name != largest
+        }
+    }
 
 
 def _expect(

@@ -107,15 +107,17 @@ class Album:
             `readers.path_leaves`, `readers.doubled_images`, naming the row.
         """
         seen: set[int] = set()
+        features = len(self._fields) - bool(self._mask)
         with ExitStack() as stack:
             files = [
                 stack.enter_context(self._place(number).open("wb"))
                 for number in range(len(self._fields))
             ]
             for done, (place, case) in enumerate(cells, start=1):
-                if hash(case) in seen:
+                key = hash(case[:features])
+                if key in seen:
                     raise InputError("readers.doubled_images", row=place + 1)
-                seen.add(hash(case))
+                seen.add(key)
                 self._take(place, case, files)
                 progress("images", done / max(total, 1))
 

@@ -97,7 +97,9 @@ def take_in(request: IntakeRequest, *, progress: Progress) -> IntakeResult:
     return IntakeResult(
         arrays=target,
         arrays_digest=digest_file(target),
-        fingerprint=album.fingerprint(scan.fingerprint) if album else scan.fingerprint,
+        fingerprint=album.fingerprint(scan.fingerprint)
+        if album and not arrays
+        else scan.fingerprint,
         schema=schema.as_record(),
         quality=report,
         n_train=sum(sides.train.values()),

@@ -63,7 +63,7 @@ def describe_pictures(
     found = {}
     for one in schema.pictures:
         kept = album.kept[one.name]
-        is_mask = bool(kept.marked)
+        is_mask = schema.label.kind == "mask" and one.name == schema.label.field
         found[one.name] = {
             "kind": "mask" if is_mask else one.kind,
             "read": len(kept.digests),

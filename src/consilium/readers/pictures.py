@@ -24,6 +24,8 @@ MOST_PIXELS = 1 << 26
 """Picture elements of a picture before it is resized: 8,192 squared."""
 
 FORMATS = ("PNG", "JPEG", "TIFF")
+_OF_A_CAMERA = ("JPEG", "MPO")
+"""May hold previews behind their picture; the first one counts."""
 
 _PLAIN = {"1": "L", "L": "L", "LA": "L", "RGB": "RGB", "RGBA": "RGB", "RGBX": "RGB"}
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N")
@@ -69,7 +71,7 @@ def decode(file: BinaryIO, field: Field) -> Pixels:
     with _guarded(images), images.open(file, formats=FORMATS) as opened:
         if opened.width * opened.height > MOST_PIXELS:
             raise UnfitError("too_large")
-        if opened.format != "JPEG" and getattr(opened, "n_frames", 1) > 1:
+        if opened.format not in _OF_A_CAMERA and getattr(opened, "n_frames", 1) > 1:
             raise UnfitError("several_pages")
         deep = opened.mode in _DEEP or _is_reduced(opened)
         if deep != (field.depth == 16) or opened.mode in ("I", "F"):

@@ -76,9 +76,16 @@ def test_an_image_is_an_image_object_with_its_shape_in_croissant(
     assert "cr:isArray" not in fields["age"]
 
 
-def test_classes_are_counted_in_tens(north: Hospital, south: Hospital) -> None:
-    listing = listing_of(north, south, schema=EYE, quality=counted(119, 60, 10))
-    assert listing.classes == {"none": 110, "mild": 60, "severe": 10}
+def test_all_classes_but_the_largest_are_counted_in_tens(north: Hospital, south: Hospital) -> None:
+    listing = listing_of(north, south, schema=EYE, quality=counted(119, 66, 10))
+    assert listing.classes == {"mild": 60, "severe": 10}
+
+
+def test_classes_are_hidden_where_the_sizes_of_the_sides_are(
+    north: Hospital, south: Hospital
+) -> None:
+    listing = listing_of(north, south, schema=EYE, quality=counted(119, 60, 10), n_test=5)
+    assert (listing.n_train, listing.classes) == (None, {})
 
 
 def test_one_small_class_hides_the_counts_of_all(north: Hospital, south: Hospital) -> None:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from sklearn.datasets import load_breast_cancer
 
+from consilium.readers.intake import take_in
 from consilium.readers.open_data import schema_text
 from consilium.readers.practice import SITES, breast_cancer_sites
+from consilium.readers.records import IntakeRequest
 from consilium.readers.schema import Schema
 
 
@@ -64,3 +67,22 @@ def test_each_hospital_can_be_taken_in_with_the_shipped_schema(clinic: Any) -> N
         assert found == (["readers.warn_encoding_guessed"] if site.encoding == "gbk" else [])
         assert clinic.arrays(result)["y"].sum() == site.malignant
         assert np.isfinite(clinic.arrays(result)["x"]).all()
+
+
+ARRAYS = {
+    "north": "sha256:985a584fc2e0ee5773e31c6b01270ad04d8c2096015d5bd978faa0a2a6c3cc6f",
+    "renhe": "sha256:25dc9d382f7416a3ceacd92dfb13d4fceecfb87ddf1bd04fbb01871fc1b65abf",
+    "lakeside": "sha256:b5e0f3317963e0da1e730548376a3bc795705f224d6776ac4192068ac5f8939b",
+    "hillside": "sha256:5d31df3b8f5bd4a4ee2359ee818d3dfa4ec091594ed3e66689c96c8dd38993ba",
+}
+
+
+@pytest.mark.slow
+def test_the_demos_array_files_are_what_they_always_were(tmp_path: Path) -> None:
+    found = {}
+    for site, path in breast_cancer_sites(tmp_path / "sources", 42).items():
+        request = IntakeRequest(
+            source=path, schema=schema_text("breast-cancer"), out=tmp_path / site
+        )
+        found[site] = take_in(request, progress=lambda *_: None).arrays_digest
+    assert found == ARRAYS
