@@ -8,6 +8,7 @@ values are refused before anything runs.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -15,7 +16,13 @@ from typing import Any, cast
 from consilium.kernel.canonical import Json
 from consilium.kernel.errors import InputError
 
-KINDS = ("number", "whole", "choice")
+KINDS = ("number", "whole", "choice", "text", "digest")
+LONGEST_TEXT = 400
+_DIGEST = re.compile(r"([0-9a-f]{64})?")
+_TEXTS = {
+    "text": f"text of at most {LONGEST_TEXT} letters",
+    "digest": "64 hexadecimal digits, or nothing",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +30,7 @@ class Setting:
     """One setting: its kind, its default and its range.
 
     `least` and `most` are allowed themselves, `above` is not. `choices` belongs
-    to the kind `choice`.
+    to the kind `choice`. A `digest` is 64 hexadecimal digits or nothing.
     """
 
     name: str
@@ -43,8 +50,8 @@ class Setting:
         InputError
             `federation.bad_setting`.
         """
-        if self.kind == "choice":
-            if isinstance(value, str) and value in self.choices:
+        if isinstance(value, str):
+            if self._allows_text(value):
                 return value
         elif self._allows(value):
             number = cast("float", value)
@@ -53,7 +60,16 @@ class Setting:
             "federation.bad_setting", owner=owner, setting=self.name, allowed=self.range
         )
 
+    def _allows_text(self, value: str) -> bool:
+        if self.kind == "choice":
+            return value in self.choices
+        if self.kind == "digest":
+            return _DIGEST.fullmatch(value) is not None
+        return self.kind == "text" and len(value) <= LONGEST_TEXT
+
     def _allows(self, value: object) -> bool:
+        if self.kind not in ("number", "whole"):
+            return False
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         return (
@@ -69,6 +85,8 @@ class Setting:
         """Say what is allowed, for people."""
         if self.kind == "choice":
             return " | ".join(self.choices)
+        if self.kind in _TEXTS:
+            return _TEXTS[self.kind]
         bounds = ((">=", self.least), (">", self.above), ("<=", self.most))
         limits = [f"{sign} {limit:g}" for sign, limit in bounds if limit is not None]
         return " ".join([self.kind, *limits])
