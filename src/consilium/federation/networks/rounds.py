@@ -102,11 +102,11 @@ def train_round(
     Returns
     -------
     RoundResult
-        The losses are over all cases, under the shared weights before and after.
+        The losses are under the shared weights before and after (`mean_loss`).
 
     Discloses
     ---------
-    `shared` and two mean losses over all cases, once the gate lets them out.
+    `shared` and two mean losses (`mean_loss`), once the gate lets them out.
 
     Sources
     -------

@@ -143,9 +143,9 @@ class ImageClassifier:
 
         Discloses
         ---------
-        The shared weights, and the mean loss over the training part before and
-        after; no figure of fewer cases than the whole part. Batch norms of its
-        own, personal model and class shares stay.
+        The shared weights, and the mean loss over the training part, or over 128
+        of its cases, before and after. Batch norms of its own, personal model
+        and class shares stay.
         """
         outputs = _outputs(start, settings)
         result = train_round(
