@@ -12,6 +12,7 @@ from consilium.federation.networks.personal import (
     serving_arrays,
     shared_part,
 )
+from consilium.federation.networks.predicting import predict_all
 from consilium.federation.networks.rounds import RoundPlan, RoundResult, train_round
 from consilium.federation.networks.seeding import built, choose_device, seeded
 from consilium.federation.networks.starting import load_start, take_over
@@ -35,6 +36,7 @@ __all__ = [
     "local_part",
     "mean_loss",
     "personal_part",
+    "predict_all",
     "read_weights",
     "scale_each",
     "seeded",

@@ -42,6 +42,8 @@ class RoundPlan:
     ditto_lambda : float or None
         λ of the personal model's pull to the round's shared model; `None` means
         that there is no personal model, 0 that it learns alone.
+    personal_from : int
+        Round in which the personal model begins, as the shared one of then.
     keeps_batch_norm : bool
         Whether batch norms stay at the site (FedBN).
     threads : int
@@ -55,6 +57,7 @@ class RoundPlan:
     batch_size: int = 32
     proximal_mu: float = 0.0
     ditto_lambda: float | None = None
+    personal_from: int = 1
     keeps_batch_norm: bool = False
     threads: int = 0
     mixed: bool = False
@@ -99,11 +102,11 @@ def train_round(
     Returns
     -------
     RoundResult
-        The losses are over all cases, under the shared weights before and after.
+        The losses are under the shared weights before and after (`mean_loss`).
 
     Discloses
     ---------
-    `shared` and two mean losses over all cases, once the gate lets them out.
+    `shared` and two mean losses (`mean_loss`), once the gate lets them out.
 
     Sources
     -------
@@ -118,7 +121,7 @@ def train_round(
         _train(network, work, plan=plan, number=number, strength=plan.proximal_mu, start=start)
         weights, after = read_weights(network), mean_loss(network, work)
     kept_now = local_part(weights, own)
-    if plan.ditto_lambda is not None:
+    if plan.ditto_lambda is not None and number >= plan.personal_from:
         kept_now |= _personal(
             make, start, work=work, plan=plan, draw=draw, number=number, kept=kept
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.extras import need
+from extras import need
 
 from consilium.kernel.errors import InputError, IntegrityError, NotFoundError
 from consilium.models.weights import pack_arrays
