@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,13 @@ from consilium.kernel.identifiers import ParticipantId
 MASKS = Masking(clip=2.0, max_cases=100)
 NAMES = ("east", "north", "south", "west")
 STEPS = ("announce", "share", "deliver", "mask", "confirm", "reveal")
+
+
+def few_plainly(values: Iterable[str], *plain: str) -> list[Any]:
+    """Run some cases among the plain tests, and the rest among the slow ones."""
+    return [
+        value if value in plain else pytest.param(value, marks=pytest.mark.slow) for value in values
+    ]
 
 
 def make_secure(folder: Path, **changes: Any) -> Rehearsal:
@@ -88,7 +95,10 @@ def lose(rehearsal: Rehearsal, number: int, step: str, *places: int) -> list[Par
     return lost
 
 
-@pytest.mark.parametrize("rule", ["fedavg", "fedprox", "fedavgm", "fedadam", "fedyogi"])
+RULES = ("fedavg", "fedprox", "fedavgm", "fedadam", "fedyogi")
+
+
+@pytest.mark.parametrize("rule", few_plainly(RULES, "fedadam"))
 def test_a_secure_study_ends_with_the_model_of_a_plain_one(rule: str, tmp_path: Path) -> None:
     plain, _ = run(make_secure(tmp_path / "plain", rule=rule, secure=None))
     secure, _ = run(make_secure(tmp_path / "secure", rule=rule))
@@ -121,7 +131,7 @@ def test_the_hub_gets_noise_and_no_number_of_a_single_hospital(tmp_path: Path) -
     assert event["cases"] == sum(sizes)
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", few_plainly(STEPS, "mask"))
 def test_a_site_lost_at_any_step_does_not_stop_the_round(step: str, tmp_path: Path) -> None:
     rehearsal = make_secure(tmp_path / "secure", rounds=2)
     (lost,) = lose(rehearsal, 2, step, 1)
@@ -137,7 +147,7 @@ def test_a_site_lost_at_any_step_does_not_stop_the_round(step: str, tmp_path: Pa
     )
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", few_plainly(STEPS, "confirm"))
 def test_more_lost_than_allowed_end_the_attempt_and_the_next_one_sums_again(
     step: str, tmp_path: Path
 ) -> None:
@@ -156,21 +166,20 @@ def test_more_lost_than_allowed_end_the_attempt_and_the_next_one_sums_again(
     assert last_model(folder) == last_model(calm)
 
 
-@pytest.mark.parametrize(
-    "moment", [(step, 2) for step in ("announce", "share", "deliver", "train", "confirm", "reveal")]
-)
-def test_a_hub_killed_at_any_step_ends_in_the_same_bytes(
-    moment: tuple[str, int], tmp_path: Path
-) -> None:
+KILLED = ("announce", "share", "deliver", "train", "confirm", "reveal")
+
+
+@pytest.mark.parametrize("step", few_plainly(KILLED, "reveal"))
+def test_a_hub_killed_at_any_step_ends_in_the_same_bytes(step: str, tmp_path: Path) -> None:
     calm, _ = run(make_secure(tmp_path / "calm", rule="fedadam"))
     rehearsal = make_secure(tmp_path / "rough", rule="fedadam")
     with pytest.raises(KilledError):
-        run(rehearsal, lambda cast: setattr(cast, "die_in", moment))
+        run(rehearsal, lambda cast: setattr(cast, "die_in", (step, 2)))
     folder, _ = run(rehearsal)
     assert last_model(folder) == last_model(calm)
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", few_plainly(STEPS, "confirm"))
 def test_a_hospital_whose_node_restarts_is_lost_for_one_sum_and_opens_nothing_twice(
     step: str, tmp_path: Path
 ) -> None:

@@ -1,7 +1,7 @@
 """A whole secure sum in one process: for notebooks, tests and measuring.
 
-The engine's adapter will carry the same messages between processes; here they
-go from hand to hand, and sites can be lost at any step.
+In studies `federation.summing` carries the same messages between processes; here
+they go from hand to hand, and sites can be lost at any step.
 """
 
 from __future__ import annotations
