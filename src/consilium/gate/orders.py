@@ -30,6 +30,7 @@ RANGES = {"rounds": (1, MOST_ROUNDS), "seed": (0, 2**53 - 1), "deadline_s": (0.1
 """Least and greatest values of a plan's numbers, both allowed."""
 LONGEST_AXIS = 65_536
 MOST_CLASSES = 1_000
+MOST_SUBGROUPS = 20
 LONGEST_WORDS = 400
 """Letters of a plan's title, purpose and names."""
 _AXES = {"number": (0, 0), "category": (0, 0), "image": (3, 3), "signal": (2, 2)}
@@ -113,6 +114,7 @@ class Study:
     `deadline_s` bounds one round; times are ISO 8601 in UTC. `layout` holds the
     model's arrays, so that the plan's signature also bounds what an update can
     carry; without it a site keeps all updates to the layout of its first one.
+    `subgroups` names fields whose groups are judged apart (`gate.subgroups`).
     """
 
     study: StudyId
@@ -136,6 +138,7 @@ class Study:
     expires: str
     layout: tuple[ArrayNeed, ...] = ()
     target: Target = BINARY
+    subgroups: tuple[str, ...] = ()
 
     def as_json(self) -> bytes:
         """Write the canonical bytes that the lead signs and everyone fingerprints."""
@@ -270,6 +273,8 @@ def check_study(study: Study) -> Study:
         for length in array.shape:
             _within(length, "layout.shape", 0, 2**40)
     # 4. Words and times.
+    _within(len(study.subgroups), "subgroups", 0, MOST_SUBGROUPS)
+    _within(max(map(len, study.subgroups), default=0), "subgroups", 0, LONGEST_WORDS)
     for name in ("space", "title", "purpose", "label", "rule"):
         _within(len(getattr(study, name)), name, 1, LONGEST_WORDS)
     if _time(study.created, "created") >= _time(study.expires, "expires"):

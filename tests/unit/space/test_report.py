@@ -18,7 +18,7 @@ ALLOWED = {
     "html", "head", "meta", "title", "style", "body", "input", "nav", "label", "main", "header",
     "footer", "section", "div", "p", "h1", "h2", "h3", "span", "strong", "small", "code", "ol",
     "ul", "li", "dl", "dt", "dd", "table", "thead", "tbody", "tfoot", "tr", "th", "td", "figure",
-    "figcaption", "svg", "line", "circle", "rect", "path", "polygon",
+    "figcaption", "details", "summary", "svg", "line", "circle", "rect", "path", "polygon",
     "polyline", "text",
 }  # fmt: skip
 
@@ -114,8 +114,8 @@ def test_a_title_in_both_languages_is_split(page: str) -> None:
 def test_every_figure_of_the_tables_is_shown(page: str, record: ResultRecord) -> None:
     shown = " ".join(read(page).text)
     for site in record.sites:
-        for row in (site.auroc, site.accuracy, site.brier):
-            for value in row.values():
+        for metric in ("auroc", "accuracy", "brier"):
+            for value in site.figures[metric].values():
                 assert value is None or f"{value:.3f}" in shown
     assert record.model.digest in shown
     assert record.model.passport in shown
@@ -155,7 +155,14 @@ def test_working_together_that_did_not_pay_is_not_praised(
     record: ResultRecord, story: Story
 ) -> None:
     sites = [
-        replace(site, auroc={**site.auroc, "local": 0.95, "federated": 0.7, "recalibrated": 0.7})
+        replace(
+            site,
+            figures=site.figures
+            | {
+                "auroc": site.figures["auroc"]
+                | {"local": 0.95, "federated": 0.7, "recalibrated": 0.7}
+            },
+        )
         for site in record.sites
     ]
     page = render_report(record.with_sites(sites), story)
@@ -166,11 +173,11 @@ def test_working_together_that_did_not_pay_is_not_praised(
 def test_a_record_with_almost_nothing_in_it_still_makes_a_page(
     record: ResultRecord, story: Story
 ) -> None:
-    empty = dict.fromkeys(record.sites[0].auroc)
+    empty = dict.fromkeys(record.sites[0].figures["auroc"])
     site = replace(
-        record.sites[0], auroc=empty, accuracy=empty, brier=empty, slope=empty, n_test=0,
+        record.sites[0], figures=dict.fromkeys(record.metrics, empty), n_test=0,
         intervals={key: dict.fromkeys(empty) for key in record.sites[0].intervals},
-        undefined={}, calibration={}, curve=(),
+        undefined={}, calibration={}, curve=(), decision=(), subgroups=(),
     )  # fmt: skip
     record = replace(record.with_sites([site]), timing=replace(record.timing, round_overhead_s=()))
     read(render_report(record, replace(story, terms=(), evidence=(), members=())))
