@@ -121,11 +121,12 @@ def _lead(record: ResultRecord) -> Words:
     larger = max(abs(pair[0]), abs(pair[1])) if not HIGHER_IS_BETTER[metric] else 1.0
     gain = (pair[0] - pair[1]) / (larger or 1.0)
     start = _verdict(_side(gain if HIGHER_IS_BETTER[metric] else -gain))
-    name, both = metric_words(metric, record.target.unit), [show(metric, one) for one in pair]
+    name = metric_words(metric, record.target.unit)
+    together, alone = (show(metric, one) for one in pair)
+    en = f"{name.en[:1].lower()}{name.en[1:]}"
     return Words(
-        f" {start.en} reaches, as the mean of hospitals, {both[0]} in: {name.en.lower()} "
-        f"({both[1]} alone).",
-        f"{start.zh}{name.zh}的各院平均为 {both[0]}（单院 {both[1]}）。",
+        f" {start.en} reaches, averaged over the hospitals: {en} {together} ({alone} alone).",
+        f"{start.zh}{name.zh}各院平均为 {together}（单院 {alone}）。",
     )
 
 

@@ -275,7 +275,7 @@ def show(metric: str, value: float | None, *, digits: int = 3) -> str:
     """Write a figure as its kind is read: shares with digits, numbers of a unit as they come."""
     if value is None or metric not in WITH_UNIT:
         return figure(value, digits=digits)
-    return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}"
+    return f"{value:#.{digits}g}".rstrip(".") if abs(value) < 10**digits else f"{value:,.0f}"
 
 
 def figure(value: float | None, *, digits: int = 3) -> str:
