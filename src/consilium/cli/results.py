@@ -9,8 +9,9 @@ import typer
 from consilium.cli.language import language_of
 from consilium.cli.printing import show_rows
 from consilium.space.proof import marks_of
-from consilium.space.record import METHODS, ResultRecord, Row
-from consilium.space.report.words import spoken
+from consilium.space.record import ResultRecord
+from consilium.space.report.words import metric_words, spoken
+from consilium.space.results import METHODS, Row
 from consilium.space.run import Finished
 
 _WORDS = {
@@ -23,8 +24,6 @@ _WORDS = {
         "Record",
         "Passport",
         "Evidence",
-        "AUROC: ranking, 1 is perfect",
-        "Accuracy",
         "Agreement revoked",
     ),
     "zh": (
@@ -36,8 +35,6 @@ _WORDS = {
         "结果",
         "模型护照",
         "存证",
-        "AUROC：排序能力，1 为完美",
-        "正确率",
         "合约已撤销",
     ),
 }
@@ -48,9 +45,12 @@ _VERDICTS = {
 }
 """What is said of the evidence: not proved, proved."""
 
+MOST_TABLES = 2
+"""Figures that are printed; record and report hold all."""
+
 _METHODS = {
-    "en": ("together", "adjusted", "alone", "majority", "pooled"),
-    "zh": ("联合", "联合校准", "单院", "多数类", "集中"),
+    "en": ("together", "adjusted", "trained on", "personal", "alone", "no model", "pooled"),
+    "zh": ("联合", "联合校准", "联合微调", "个性化", "单院", "无模型", "集中"),
 }
 """Short names of the rows, in the order of `METHODS`."""
 
@@ -70,26 +70,28 @@ def show_finished(finished: Finished) -> None:
     for name, value in lines:
         typer.echo(f"{name}: {value}")
     for mark in marks_of(record):
-        typer.echo(f"⚠ {words[10]}: {mark.agreement} · {mark.by} · {mark.reason}")
+        typer.echo(f"⚠ {words[8]}: {mark.agreement} · {mark.by} · {mark.reason}")
 
 
 def show_result(record: ResultRecord) -> None:
-    """Print AUROC and accuracy of every method at every hospital."""
+    """Print the figures that lead, of every method at every hospital."""
     language = language_of(os.environ)
     words = _WORDS[language]
-    shown = [method for method in METHODS if record.mean["accuracy"][method] is not None]
-    names = [f"{_METHODS[language][METHODS.index(method)]} #" for method in shown]
-    for metric, title in (("auroc", words[8]), ("accuracy", words[9])):
+    for metric in [name for name in record.metrics if name in record.mean][:MOST_TABLES]:
+        mean = record.mean[metric]
+        shown = [method for method in METHODS if mean[method] is not None]
+        names = [f"{_METHODS[language][METHODS.index(method)]} #" for method in shown]
         rows: list[list[object]] = [
             [
                 getattr(spoken(site.title), language),
                 site.n_test,
-                *_figures(getattr(site, metric), shown),
+                *_figures(site.figures[metric], shown),
             ]
             for site in record.sites
         ]
-        rows.append([words[2], "", *_figures(record.mean[metric], shown)])
+        rows.append([words[2], "", *_figures(mean, shown)])
         rows.append([words[3], "", *_figures(record.worst[metric], shown)])
+        title = getattr(metric_words(metric, record.target.unit), language)
         show_rows(title, (words[0], words[1], *names), rows)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,15 +19,19 @@ from consilium.federation.ports import EVALUATE
 from consilium.gate.facts import CountRule, check_facts
 from consilium.gate.orders import Study
 from consilium.gate.replies import Answer, verify_answer
+from consilium.gate.subgroups import read_groupings
 from consilium.kernel.canonical import Digest, digest_of
 from consilium.kernel.clock import read_time
 from consilium.kernel.errors import DeniedError, InputError, IntegrityError
 from consilium.kernel.identifiers import ParticipantId
 from consilium.kernel.tables import is_number
 from consilium.ledger.keys import PublicKey
+from consilium.measures.targets import OF_TARGET
 
-METRICS = {"auroc": "auroc", "accuracy": "accuracy", "brier": "brier", "slope": "calibration_slope"}
-"""Metric of the result record by metric of a site's evaluation."""
+RECORD_NAMES = {"calibration_slope": "slope"}
+"""Names that the result record has for figures, where they are not the figures' own."""
+CLASS_FIGURES = ("sensitivity", "specificity", "auroc")
+"""What a site says of one class against the rest."""
 _ANY_COUNT = CountRule(smallest=0, largest=2**53 - 1)
 """The hospital's own gate has judged how small its counts may be."""
 
@@ -47,6 +51,16 @@ class Outcome:
     def digest(self) -> Digest:
         """Fingerprint of the final model."""
         return digest_of(self.model)
+
+
+def metrics_of(kind: str) -> dict[str, str]:
+    """Return a kind of target's figures: by name in the result record, that in an evaluation.
+
+    Discloses
+    ---------
+    Nothing.
+    """
+    return {RECORD_NAMES.get(name, name): name for name in OF_TARGET[kind]}
 
 
 def verify_outcome(plan: Study, result: Mapping[str, Any]) -> Outcome:
@@ -99,25 +113,44 @@ def _verify_site(plan: Study, site: ParticipantId, statement: str, digest: Diges
         raise _bad(f"the answer of {site} cannot be read") from error
     if answer.participant != site:
         raise _bad("a site answered in another's name")
-    _check_evaluation(site, answer)
+    _check_evaluation(plan, site, answer)
     return answer
 
 
-def _check_evaluation(site: ParticipantId, answer: Answer) -> None:
+def _check_evaluation(plan: Study, site: ParticipantId, answer: Answer) -> None:
     """Pass only an evaluation that an honest gate lets out, and that has every row.
 
     Its words come to people's eyes, and its figures into the result record.
     """
     try:
         check_facts(answer.facts, rule=_ANY_COUNT)
-        row = _site(site, answer, {}, ())
-        for name in METRICS:
-            figures = [*row[name].values()]
-            figures += [end for pair in row["intervals"][name].values() for end in pair or ()]
-            if "federated" not in row[name] or not all(map(_is_figure, figures)):
-                raise TypeError("no figure")
-    except (DeniedError, LookupError, TypeError, AttributeError) as error:
+        row = _site(plan, site, answer, {}, ())
+        metrics = metrics_of(plan.target.kind)
+        if any("federated" not in row[name] for name in metrics):
+            raise TypeError("no federated row")
+        if row["chosen"] not in row[next(iter(metrics))]:
+            raise TypeError("chosen is no row")
+        if not all(map(_is_figure, _all_figures(row, metrics))):
+            raise TypeError("no figure")
+    except (DeniedError, InputError, LookupError, TypeError, AttributeError) as error:
         raise _bad(f"the evaluation of {site} is none") from error
+
+
+def _all_figures(row: Mapping[str, Any], metrics: Iterable[str]) -> Iterator[object]:
+    """List whatever people will read as a figure in a site's part of the record."""
+    for part in (row, *row["subgroups"]):
+        for name in metrics:
+            yield from part[name].values()
+            yield from (end for pair in part["intervals"][name].values() for end in pair or ())
+    for bins in row["calibration"].values():
+        yield from (one[key] for one in bins for key in ("predicted", "observed", "n"))
+    for point in row["decision"]:
+        yield from (point[key] for key in ("n", "threshold", "value", "low", "high", "treat_all"))
+    for one in row["classes"]:
+        figures = [one[name] for name in CLASS_FIGURES if name in one]
+        yield from (figure["value"] for figure in figures)
+        yield from (end for figure in figures for end in figure["interval"] or ())
+    yield from row["choice"]["scores"].values()
 
 
 def _is_figure(value: object) -> bool:
@@ -156,8 +189,15 @@ def result_record(
         "rule": plan.rule,
         "seed": plan.seed,
         "rounds": plan.rounds,
+        "target": {
+            "kind": plan.target.kind,
+            "label": plan.label,
+            "classes": list(plan.target.classes),
+            "unit": plan.target.unit,
+        },
         "sites": [
-            _site(site, answer, titles, events) for site, answer in sorted(outcome.answers.items())
+            _site(plan, site, answer, titles, events)
+            for site, answer in sorted(outcome.answers.items())
         ],
         "timing": _timing(events),
         "bytes": {
@@ -170,6 +210,7 @@ def result_record(
 
 
 def _site(
+    plan: Study,
     site: ParticipantId,
     answer: Answer,
     titles: Mapping[ParticipantId, str],
@@ -177,28 +218,65 @@ def _site(
 ) -> dict[str, Any]:
     facts = answer.facts
     rows: Mapping[str, Any] = facts["rows"]
+    metrics = metrics_of(plan.target.kind)
     return {
         "id": site,
         "title": titles.get(site, site),
         "n_train": facts["n_train"],
         "n_test": facts["n_test"],
+        **_figures(rows, metrics),
+        "chosen": facts["choice"]["chosen"],
+        "choice": {name: facts["choice"].get(name) for name in ("by", "folds", "scores")},
+        "calibration": facts.get("bins", {}),
+        "decision": facts.get("decision", []),
+        "classes": [_class(one) for one in facts.get("classes", [])],
+        "subgroups": [_subgroup(plan, one) for one in facts.get("subgroups", [])],
+        "curve": _curve(site, events),
+    }
+
+
+def _figures(rows: Mapping[str, Any], metrics: Mapping[str, str]) -> dict[str, Any]:
+    """Turn rows of metrics into metrics of rows, with intervals and reasons apart."""
+    return {
         **{
             name: {row: found[metric]["value"] for row, found in rows.items()}
-            for name, metric in METRICS.items()
+            for name, metric in metrics.items()
         },
         "intervals": {
             name: {row: _interval(found[metric]) for row, found in rows.items()}
-            for name, metric in METRICS.items()
+            for name, metric in metrics.items()
         },
         "undefined": {
             f"{name}.{row}": found[metric]["reason"]
-            for name, metric in METRICS.items()
+            for name, metric in metrics.items()
             for row, found in rows.items()
             if found[metric]["value"] is None
         },
-        "chosen": facts["choice"]["chosen"],
-        "calibration": facts["bins"],
-        "curve": _curve(site, events),
+    }
+
+
+def _class(one: Mapping[str, Any]) -> dict[str, Any]:
+    """Take what a site says of one class; its name stands in the plan, under its index."""
+    figures = {
+        name: {"value": found["value"], "interval": _interval(found)}
+        for name in CLASS_FIGURES
+        if (found := one.get(name)) is not None
+    }
+    return {"index": one["index"], "n": one.get("n"), "reason": one.get("reason"), **figures}
+
+
+def _subgroup(plan: Study, one: Mapping[str, Any]) -> dict[str, Any]:
+    """Name a group by the plan's words, and turn its rows as those of the site."""
+    grouping = read_groupings(plan.subgroups, plan.features)[one["field"]]
+    labels = (*grouping.labels, "")
+    return {
+        "field": grouping.need.name,
+        "unit": grouping.need.unit,
+        "group": labels[one["index"]],
+        "n": one.get("n"),
+        "patients": one.get("patients"),
+        "reason": one.get("reason"),
+        **_figures(one.get("rows", {}), metrics_of(plan.target.kind)),
     }
 
 

@@ -12,6 +12,14 @@ from consilium.kernel.clock import Clock, write_time
 from consilium.kernel.identifiers import ParticipantId
 from consilium.models.passports import Capability, Input, Lineage, Passport, SiteRecord
 
+TASKS = {
+    "binary": "binary classification",
+    "classes": "classification",
+    "number": "regression",
+    "survival": "survival analysis",
+    "mask": "segmentation",
+}
+"""What a model does, by kind of target, in the words of model cards."""
 _UNKNOWN = Digest("")
 
 
@@ -57,18 +65,27 @@ def make_passport(
 
 def _capability(plan: Study) -> Capability:
     return Capability(
-        task="binary classification",
+        task=TASKS[plan.target.kind],
         family=plan.recipe.name,
         recipe=plan.recipe.name,
         recipe_version=plan.recipe.version,
         recipe_digest=plan.recipe.digest,
         settings=plan.recipe.settings,
         inputs=tuple(
-            Input(name=one.name, kind=one.kind, unit=one.unit, categories=one.categories)
+            Input(
+                name=one.name,
+                kind=one.kind,
+                unit=one.unit,
+                categories=one.categories,
+                modality=one.modality,
+                shape=one.shape,
+            )
             for one in plan.features
         ),
         label=plan.label,
         arrays={array.name: array.shape for array in plan.layout},
+        classes=plan.target.classes,
+        unit=plan.target.unit,
     )
 
 

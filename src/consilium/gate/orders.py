@@ -46,6 +46,7 @@ CLIPS = (1e-9, 1e9)
 MASK_BITS = (32, 64)
 LONGEST_AXIS = 65_536
 MOST_CLASSES = 1_000
+MOST_SUBGROUPS = 20
 LONGEST_WORDS = 400
 """Letters of a plan's title, purpose and names."""
 _AXES = {"number": (0, 0), "category": (0, 0), "image": (3, 3), "signal": (2, 2)}
@@ -167,6 +168,7 @@ class Study:
     model's arrays, so that the plan's signature also bounds what an update can
     carry; without it a site keeps all updates to the layout of its first one.
     With `secure` no hospital lets out an update of its own, only masked ones.
+    `subgroups` names fields whose groups are judged apart (`gate.subgroups`).
     """
 
     study: StudyId
@@ -192,6 +194,7 @@ class Study:
     layout: tuple[ArrayNeed, ...] = ()
     target: Target = BINARY
     secure: Masking | None = None
+    subgroups: tuple[str, ...] = ()
 
     def as_json(self) -> bytes:
         """Write the canonical bytes that the lead signs and everyone fingerprints."""
@@ -337,6 +340,8 @@ def check_study(study: Study) -> Study:
             _within(length, "layout.shape", 0, 2**40)
     _check_masking(study)
     # 4. Words and times.
+    _within(len(study.subgroups), "subgroups", 0, MOST_SUBGROUPS)
+    _within(max(map(len, study.subgroups), default=0), "subgroups", 0, LONGEST_WORDS)
     for name in ("space", "title", "purpose", "label", "rule"):
         _within(len(getattr(study, name)), name, 1, LONGEST_WORDS)
     if _time(study.created, "created") >= _time(study.expires, "expires"):

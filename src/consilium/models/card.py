@@ -10,24 +10,39 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from consilium.kernel.errors import texts
+from consilium.measures.targets import HIGHER_IS_BETTER, WITH_UNIT
+from consilium.models.checklist import ANSWERED, AUTHORS, IN_PART, WORDS
+from consilium.models.claim import CLAIM, is_imaging
 from consilium.models.markdown import escape as _safe
 from consilium.models.markdown import table as _table
 from consilium.models.marks import Mark
 from consilium.models.passports import Passport, SiteRecord, figure
+from consilium.models.tripod import TRIPOD
 
 ROWS = {
     "federated": "federated 联邦",
     "recalibrated": "recalibrated 再校准",
+    "fine_tuned": "fine-tuned 微调",
+    "personalised": "personalised 个性化",
     "local": "local only 仅本地",
-    "majority": "site majority 本地多数类",
+    "majority": "without a model 不用模型",
 }
 METRICS = {
     "auroc": "AUROC 曲线下面积",
+    "auroc_macro": "AUROC, mean over classes 各类平均的曲线下面积",
+    "concordance": "concordance index 一致性指数",
+    "dice": "Dice coefficient 戴斯系数",
+    "mae": "mean absolute error 平均绝对误差",
+    "rmse": "root mean square error 均方根误差",
+    "mean_error": "mean error 平均误差",
     "accuracy": "accuracy 准确率",
+    "balanced_accuracy": "balanced accuracy 平衡准确率",
+    "sensitivity": "sensitivity of pixels 像素灵敏度",
+    "precision": "precision of pixels 像素精确度",
     "brier": "Brier score 布里尔分数",
     "calibration_slope": "calibration slope 校准斜率",
 }
-WORST = {"auroc": min, "accuracy": min, "brier": max}
+"""Figures in the order in which the card shows them; a model has those of its target."""
 
 
 def write_card(passport: Passport, *, marks: Sequence[Mark] = ()) -> str:
@@ -50,6 +65,7 @@ def write_card(passport: Passport, *, marks: Sequence[Mark] = ()) -> str:
         *_from(passport),
         *_results(passport),
         *_limits(passport),
+        *_checklists(passport),
         *_proof(passport),
     ]
     return "\n\n".join(parts) + "\n"
@@ -94,18 +110,29 @@ def _what(passport: Passport) -> Iterable[str]:
             ("Task 任务", _safe(what.task)),
             ("Family 类型", _safe(what.family)),
             ("Recipe 配方", f"{_safe(what.recipe)} {_safe(what.recipe_version)}"),
-            ("Predicts 预测目标", _safe(what.label)),
+            ("Predicts 预测目标", _safe(_target(passport))),
             ("Arrays 数组", ", ".join(f"{_safe(n)} {list(s)}" for n, s in what.arrays.items())),
         ],
     )
     yield "### Inputs 输入"
     yield _table(
-        ("column 列", "kind 类型", "unit 单位", "categories 类别"),
+        ("field 字段", "kind 类型", "unit 单位", "categories or shape 类别或尺寸"),
         [
-            (_safe(one.name), one.kind, _safe(one.unit), ", ".join(map(_safe, one.categories)))
+            (
+                _safe(one.name),
+                one.kind,
+                _safe(one.unit),
+                ", ".join(map(_safe, one.categories)) or " x ".join(map(str, one.shape)),
+            )
             for one in what.inputs
         ],
     )
+
+
+def _target(passport: Passport) -> str:
+    what = passport.capability
+    more = ", ".join(filter(None, ("/".join(what.classes), what.unit)))
+    return f"{what.label} ({more})" if more else what.label
 
 
 def _from(passport: Passport) -> Iterable[str]:
@@ -146,7 +173,8 @@ def _results(passport: Passport) -> Iterable[str]:
     )
     for metric, title in METRICS.items():
         if any(metric in rows for site in passport.sites for rows in site.rows.values()):
-            yield f"### {title}"
+            unit = passport.capability.unit if metric in WITH_UNIT else ""
+            yield f"### {title}{f' [{_safe(unit)}]' if unit else ''}"
             yield _matrix(passport.sites, metric)
     chosen = [(site.participant, ROWS.get(site.chosen, "–")) for site in passport.sites]
     yield "### What each hospital would use 各医院的选择"
@@ -154,11 +182,12 @@ def _results(passport: Passport) -> Iterable[str]:
 
 
 def _matrix(sites: Sequence[SiteRecord], metric: str) -> str:
-    lines = [(site.participant, *(_figure(site, row, metric) for row in ROWS)) for site in sites]
-    lines.append(("**mean 平均**", *(_mean(sites, row, metric) for row in ROWS)))
-    if metric in WORST:
-        lines.append(("**worst 最差**", *(_worst(sites, row, metric) for row in ROWS)))
-    return _table(("hospital 医院", *ROWS.values()), lines)
+    shown = [row for row in ROWS if any(row in site.rows for site in sites)]
+    lines = [(site.participant, *(_figure(site, row, metric) for row in shown)) for site in sites]
+    lines.append(("**mean 平均**", *(_mean(sites, row, metric) for row in shown)))
+    if metric in HIGHER_IS_BETTER:
+        lines.append(("**worst 最差**", *(_worst(sites, row, metric) for row in shown)))
+    return _table(("hospital 医院", *(ROWS[row] for row in shown)), lines)
 
 
 def _figure(site: SiteRecord, row: str, metric: str) -> str:
@@ -178,7 +207,8 @@ def _mean(sites: Sequence[SiteRecord], row: str, metric: str) -> str:
 
 def _worst(sites: Sequence[SiteRecord], row: str, metric: str) -> str:
     found = _defined(sites, row, metric)
-    return f"{WORST[metric](found):.3f}" if found else "–"
+    worst = min if HIGHER_IS_BETTER[metric] else max
+    return f"{worst(found):.3f}" if found else "–"
 
 
 def _defined(sites: Sequence[SiteRecord], row: str, metric: str) -> list[float]:
@@ -191,6 +221,19 @@ def _limits(passport: Passport) -> Iterable[str]:
     yield "## Privacy spent 隐私消耗"
     spent = ", ".join(f"{_safe(str(k))} = {_safe(str(v))}" for k, v in passport.privacy.items())
     yield spent or "No privacy budget was spent: none was agreed. 未约定、未消耗隐私预算。"
+
+
+def _checklists(passport: Passport) -> Iterable[str]:
+    """Say how much of the reporting checklists the passport answers."""
+    yield "## For the paper 论文报告清单"
+    shown = (TRIPOD, CLAIM) if is_imaging(passport) else (TRIPOD,)
+    lines = []
+    for checklist in shown:
+        states = [one.state for one in checklist.list_items(passport)]
+        counts = [str(states.count(state)) for state in (ANSWERED, IN_PART, AUTHORS)]
+        lines.append((checklist.name, *counts))
+    head = [" ".join(WORDS[state]) for state in (ANSWERED, IN_PART, AUTHORS)]
+    yield _table(("checklist 清单", *head), lines)
 
 
 def _proof(passport: Passport) -> Iterable[str]:

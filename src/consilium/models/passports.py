@@ -33,12 +33,18 @@ NO_NOISE = "No differential privacy was applied; updates were bounded in shape a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
-    """One column that the model reads; `categories` in the order of their index."""
+    """One field that the model reads; `categories` in the order of their index.
+
+    `shape` is (height, width, channels) of an image, (length, channels) of a
+    signal, empty for a column.
+    """
 
     name: str
     kind: str
     unit: str = ""
     categories: tuple[str, ...] = ()
+    modality: str = "table"
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +52,8 @@ class Capability:
     """What the model is and does: recipe, inputs, label and array shapes.
 
     `recipe_digest` is that of the installed recipe's files; `family` is for
-    people, such as `logistic regression`.
+    people, such as `logistic regression`. `classes` are in the order of their
+    index, where the model tells several apart; `unit` is that of a number or a time.
     """
 
     task: str
@@ -58,6 +65,8 @@ class Capability:
     inputs: tuple[Input, ...]
     label: str
     arrays: dict[str, tuple[int, ...]]
+    classes: tuple[str, ...] = ()
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +95,10 @@ class SiteRecord:
 
     `fingerprint` names the dataset as its catalogue does. `rounds` counts the
     rounds that the hospital's updates went into. `rows` holds, by candidate
-    (`federated`, `recalibrated`, `local`, `majority`) and metric, a figure with
-    `value`, `low`, `high`, `n` and `reason`. `reply` is the digest of the signed
-    reply statement that the figures were taken from; empty when the hospital
+    (`federated`, `recalibrated`, `fine_tuned`, `personalised`, `local`,
+    `majority`) and metric, a figure with `value`, `low`, `high`, `n` and
+    `reason`. `reply` is the digest of the signed reply statement that the
+    figures were taken from; empty when the hospital
     gave none, and then there are no rows.
     """
 
@@ -216,8 +226,10 @@ def _read(record: Mapping[str, Any]) -> Passport:
     found = dict(record)
     ability = dict(found["capability"])
     ability["inputs"] = tuple(
-        Input(**one | {"categories": tuple(one["categories"])}) for one in ability["inputs"]
+        Input(**one | {name: tuple(one[name]) for name in ("categories", "shape")})
+        for one in ability["inputs"]
     )
+    ability["classes"] = tuple(ability["classes"])
     ability["arrays"] = {name: tuple(shape) for name, shape in ability["arrays"].items()}
     lineage = dict(found["lineage"])
     lineage["parents"] = tuple(lineage["parents"])

@@ -27,7 +27,7 @@ def open_record(source: object) -> Section:
 
 def read_figure(source: Section, key: str) -> float | None:
     """Read a finite number or null; absent means null."""
-    return None if _is_null(source, key) else source.number(key)
+    return None if is_null(source, key) else source.number(key)
 
 
 def read_figures(source: Section, key: str) -> tuple[float, ...]:
@@ -43,7 +43,7 @@ def read_figures(source: Section, key: str) -> tuple[float, ...]:
 
 def read_pair(source: Section, key: str) -> tuple[float, float] | None:
     """Read two numbers, the lower first, or null; absent means null."""
-    if _is_null(source, key):
+    if is_null(source, key):
         return None
     pair = read_figures(source, key)
     if len(pair) != 2 or pair[0] > pair[1]:
@@ -51,7 +51,8 @@ def read_pair(source: Section, key: str) -> tuple[float, float] | None:
     return (pair[0], pair[1])
 
 
-def _is_null(source: Section, key: str) -> bool:
+def is_null(source: Section, key: str) -> bool:
+    """Say whether a key is absent or null."""
     return not source.has(key) or source.take(key) is None
 
 

@@ -19,9 +19,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from consilium.federation.contract import Cases, Needs, Vector
-from consilium.federation.outcome import METRICS as MEASURES
-from consilium.federation.recalibration import sigmoid
+from consilium.federation.contract import Cases, Needs, Tensor
+from consilium.federation.evaluation import kind_of
+from consilium.federation.evaluation.telling import NOT_FINITE
+from consilium.federation.outcome import metrics_of
 from consilium.federation.registry import Recipes
 from consilium.federation.simulation import fit_pooled
 from consilium.federation.site import read_cases
@@ -29,12 +30,14 @@ from consilium.gate.facts import round_figure
 from consilium.kernel.canonical import Json
 from consilium.kernel.errors import NotFoundError
 from consilium.kernel.identifiers import LeaseId
-from consilium.measures.intervals import measure
+from consilium.measures.records import Measurement
+from consilium.measures.resampling import RESAMPLES
 from consilium.readers.intake import take_in
 from consilium.readers.records import IntakeRequest
 from consilium.readers.schema import Schema
 from consilium.space.plans import DatasetPlan, SpacePlan, StudyPlan
-from consilium.space.record import METRICS, ResultRecord, SiteResult
+from consilium.space.record import ResultRecord
+from consilium.space.results import SiteResult
 from consilium.space.schemas import needs_of, schema_of
 
 POOLED = "pooled"
@@ -89,12 +92,13 @@ def pooled_rows(plan: SpacePlan, study: StudyPlan) -> dict[str, dict[str, Mappin
     fitted = fit_pooled(
         recipe, sides, needs=needs, settings=settings, rounds=study.rounds, seed=study.seed
     )
-    chances = sigmoid(fitted.predict(fitted.prepared.held_out))
-    ends = np.cumsum([held_out.n for _, held_out in sides.values()])
-    parts = np.split(chances, ends[:-1])
+    held_out = fitted.prepared.held_out
+    raw = fitted.predict(held_out)
+    ends = np.cumsum([len(each.y) for _, each in sides.values()])
+    rows = np.split(np.arange(held_out.n), ends[:-1])
     return {
-        site: _judge(held_out, part, seed=study.seed)
-        for (site, (_, held_out)), part in zip(sides.items(), parts, strict=True)
+        site: _judge(needs, held_out.take(mine), raw[mine], seed=study.seed)
+        for site, mine in zip(sides, rows, strict=True)
     }
 
 
@@ -134,15 +138,19 @@ def _open_table(dataset: DatasetPlan) -> _Table:
     return _Table(file=io.BytesIO(data), needs=needs)
 
 
-def _judge(held_out: Cases, chances: Vector, *, seed: int) -> dict[str, Mapping[str, Any]]:
-    found = measure(
-        held_out.y, chances, group=held_out.group, seed=seed, metrics=tuple(MEASURES.values())
-    )
-    return {name: _rounded(found[measured].as_record()) for name, measured in MEASURES.items()}
+def _judge(
+    needs: Needs, held_out: Cases, raw: Tensor, *, seed: int
+) -> dict[str, Mapping[str, Any]]:
+    """Measure as a hospital does, and round as its output gate does."""
+    kind, names = kind_of(needs.target), metrics_of(needs.target.kind)
+    if not np.isfinite(raw).all():
+        lost = Measurement(value=None, n=held_out.n, reason=NOT_FINITE)
+        return dict.fromkeys(names, lost.as_record())
+    found = kind.measure(held_out, kind.read(raw), seed=seed, resamples=RESAMPLES)
+    return {name: _rounded(found[measured].as_record()) for name, measured in names.items()}
 
 
 def _rounded(record: Mapping[str, Json]) -> dict[str, Json]:
-    """Round figures as the hospitals' output gates do, so that equal models show equal figures."""
     return {
         key: round_figure(value) if isinstance(value, float) else value
         for key, value in record.items()
@@ -151,24 +159,24 @@ def _rounded(record: Mapping[str, Json]) -> dict[str, Json]:
 
 def _with_row(site: SiteResult, row: Mapping[str, Mapping[str, Any]]) -> SiteResult:
     """Put a row of measurements beside the others."""
-    figures = {metric: getattr(site, metric) | {POOLED: row[metric]["value"]} for metric in METRICS}
+    figures = {
+        metric: each | {POOLED: row[metric]["value"]} for metric, each in site.figures.items()
+    }
     intervals = {
-        metric: site.intervals[metric]
-        | {
-            POOLED: None
-            if row[metric]["low"] is None
-            else (row[metric]["low"], row[metric]["high"])
-        }
-        for metric in METRICS
+        metric: each | {POOLED: _interval(row[metric])} for metric, each in site.intervals.items()
     }
     reasons = {
-        f"{metric}.{POOLED}": str(row[metric]["reason"])
-        for metric in METRICS
-        if row[metric]["value"] is None
+        f"{metric}.{POOLED}": str(found["reason"])
+        for metric, found in row.items()
+        if found["value"] is None
     }
-    return replace(site, **figures, intervals=intervals, undefined=site.undefined | reasons)
+    return replace(site, figures=figures, intervals=intervals, undefined=site.undefined | reasons)
+
+
+def _interval(found: Mapping[str, Any]) -> tuple[float, float] | None:
+    return None if found["low"] is None else (found["low"], found["high"])
 
 
 def _without(site: SiteResult) -> SiteResult:
-    reasons = {f"{metric}.{POOLED}": "space.not_public" for metric in METRICS}
+    reasons = {f"{metric}.{POOLED}": "space.not_public" for metric in site.figures}
     return replace(site, undefined=site.undefined | reasons)

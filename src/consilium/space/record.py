@@ -13,63 +13,28 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
+from consilium.federation.outcome import metrics_of
+from consilium.gate.orders import TARGETS
 from consilium.kernel.canonical import read_json
 from consilium.kernel.tables import Section
-from consilium.space.objects import open_record, read_figure, read_figures, read_pair
+from consilium.measures.targets import HIGHER_IS_BETTER
+from consilium.space.objects import open_record, read_figure, read_figures
+from consilium.space.results import METHODS, Row, SiteResult, flatten, read_site
 
-METHODS = ("federated", "recalibrated", "local", "majority", "pooled")
-"""Rows of every table: what is compared, in the order people read it."""
-METRICS = ("auroc", "accuracy", "brier", "slope")
-"""Measures of every site: ranking, right answers, squared error, calibration slope."""
-HIGHER_IS_BETTER = {"auroc": True, "accuracy": True, "brier": False}
-"""Measures that have a mean and a worst over sites."""
-
-Row = dict[str, float | None]
-"""A figure for each method."""
-Intervals = dict[str, tuple[float, float] | None]
-"""A 95 % interval for each method."""
+CHOSEN = "chosen"
+"""Row of mean and worst: what each hospital chose for itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CalibrationBin:
-    """Patients with similar predicted risk: mean prediction, share that came true, number."""
+class Target:
+    """What the model predicts: kind, name, names of classes, unit of a number or a time."""
 
-    predicted: float
-    observed: float
-    n: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurvePoint:
-    """Mean log loss of the shared model on one site's training part, after a round.
-
-    Round 0 is the starting model. A site tells it when the next round begins,
-    so the last round has no point.
-    """
-
-    round: int
-    loss: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SiteResult:
-    """One hospital's figures on its own held-out patients."""
-
-    id: str
-    title: str
-    n_train: int
-    n_test: int
-    auroc: Row
-    accuracy: Row
-    brier: Row
-    slope: Row
-    intervals: dict[str, Intervals]
-    undefined: dict[str, str]
-    chosen: str
-    calibration: dict[str, tuple[CalibrationBin, ...]]
-    curve: tuple[CurvePoint, ...]
+    kind: str = "binary"
+    label: str = ""
+    classes: tuple[str, ...] = ()
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +83,7 @@ class ResultRecord:
     rule: str
     seed: int
     rounds: int
+    target: Target
     sites: tuple[SiteResult, ...]
     mean: dict[str, Row]
     worst: dict[str, Row]
@@ -127,14 +93,20 @@ class ResultRecord:
     model: ModelRef
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The figures of the study's target; the first one leads."""
+        return tuple(metrics_of(self.target.kind))
+
     def as_json(self) -> dict[str, Any]:
         """Give plain JSON types."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        plain["sites"] = [flatten(site) for site in plain["sites"]]
         return plain
 
     def as_line(self) -> str:
         """Write the record as one line of JSON, the form of `--json`."""
-        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
+        return json.dumps(self.as_json(), ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any] | builtins.bytes | str) -> ResultRecord:
@@ -151,31 +123,45 @@ class ResultRecord:
     def with_sites(self, sites: Iterable[SiteResult]) -> ResultRecord:
         """Return the record with other sites, its mean and worst computed anew."""
         kept = tuple(sites)
-        return replace(self, sites=kept, mean=mean_rows(kept), worst=worst_rows(kept))
+        return replace(
+            self,
+            sites=kept,
+            mean=mean_rows(kept, self.metrics),
+            worst=worst_rows(kept, self.metrics),
+        )
 
 
-def mean_rows(sites: Iterable[SiteResult]) -> dict[str, Row]:
+def mean_rows(sites: Iterable[SiteResult], metrics: Iterable[str]) -> dict[str, Row]:
     """Average each figure over the sites where it is defined; null where none is."""
-    return _over_sites(sites, dict.fromkeys(HIGHER_IS_BETTER, _average))
+    kept = tuple(sites)
+    return {name: _over_sites(kept, name, _average) for name in ranked(metrics)}
 
 
-def worst_rows(sites: Iterable[SiteResult]) -> dict[str, Row]:
+def worst_rows(sites: Iterable[SiteResult], metrics: Iterable[str]) -> dict[str, Row]:
     """Take each figure's worst site: the least, or the greatest where less is better."""
-    pick = {metric: (min if higher else max) for metric, higher in HIGHER_IS_BETTER.items()}
-    return _over_sites(sites, pick)
-
-
-def _over_sites(sites: Iterable[SiteResult], pick: Mapping[str, Any]) -> dict[str, Row]:
     kept = tuple(sites)
     return {
-        metric: {method: _pick(kept, metric, method, choose) for method in METHODS}
-        for metric, choose in pick.items()
+        name: _over_sites(kept, name, min if HIGHER_IS_BETTER[name] else max)
+        for name in ranked(metrics)
     }
 
 
-def _pick(sites: tuple[SiteResult, ...], metric: str, method: str, choose: Any) -> float | None:
-    found = [getattr(site, metric)[method] for site in sites]
-    defined = [value for value in found if value is not None]
+def ranked(metrics: Iterable[str]) -> tuple[str, ...]:
+    """List the figures that have a mean and a worst over sites."""
+    return tuple(name for name in metrics if name in HIGHER_IS_BETTER)
+
+
+def _over_sites(
+    sites: tuple[SiteResult, ...], metric: str, choose: Callable[[list[float]], float]
+) -> Row:
+    rows = [
+        site.figures[metric] | {CHOSEN: site.figures[metric].get(site.chosen)} for site in sites
+    ]
+    return {method: _pick(rows, method, choose) for method in (*METHODS, CHOSEN)}
+
+
+def _pick(rows: Iterable[Row], method: str, choose: Callable[[list[float]], float]) -> float | None:
+    defined = [value for row in rows if (value := row[method]) is not None]
     return float(choose(defined)) if defined else None
 
 
@@ -184,7 +170,9 @@ def _average(values: list[float]) -> float:
 
 
 def _record(source: Section) -> ResultRecord:
-    sites = tuple(_site(each) for each in source.sections("sites", optional=True))
+    target = _target(source.section("target", optional=True))
+    metrics = tuple(metrics_of(target.kind))
+    sites = tuple(read_site(each, metrics) for each in source.sections("sites", optional=True))
     timing, traffic, evidence, model = (
         source.section(key, optional=True) for key in ("timing", "bytes", "evidence", "model")
     )
@@ -194,9 +182,10 @@ def _record(source: Section) -> ResultRecord:
         rule=source.text("rule"),
         seed=source.whole("seed", low=0),
         rounds=source.whole("rounds", low=0),
+        target=target,
         sites=sites,
-        mean=mean_rows(sites),
-        worst=worst_rows(sites),
+        mean=mean_rows(sites, metrics),
+        worst=worst_rows(sites, metrics),
         timing=Timing(
             command_to_first_round_s=read_figure(timing, "command_to_first_round_s"),
             round_overhead_s=read_figures(timing, "round_overhead_s"),
@@ -211,49 +200,10 @@ def _record(source: Section) -> ResultRecord:
     )
 
 
-def _site(source: Section) -> SiteResult:
-    intervals = source.section("intervals", optional=True)
-    calibration = source.section("calibration", optional=True)
-    undefined = source.section("undefined", optional=True)
-    return SiteResult(
-        id=source.text("id"),
-        title=source.text("title"),
-        n_train=source.whole("n_train", low=0),
-        n_test=source.whole("n_test", low=0),
-        auroc=_over_methods(source, "auroc", read_figure),
-        accuracy=_over_methods(source, "accuracy", read_figure),
-        brier=_over_methods(source, "brier", read_figure),
-        slope=_over_methods(source, "slope", read_figure),
-        intervals={metric: _over_methods(intervals, metric, read_pair) for metric in METRICS},
-        undefined={key: undefined.text(key) for key in undefined.names()},
-        chosen=source.text("chosen"),
-        calibration={
-            method: tuple(_bin(each) for each in calibration.sections(method, optional=True))
-            for method in METHODS
-            if calibration.has(method)
-        },
-        curve=tuple(_point(each) for each in source.sections("curve", optional=True)),
+def _target(source: Section) -> Target:
+    return Target(
+        kind=source.choice("kind", TARGETS, default="binary"),
+        label=source.text("label", default=""),
+        classes=source.texts("classes", default=()),
+        unit=source.text("unit", default=""),
     )
-
-
-_Entry = TypeVar("_Entry")
-
-
-def _over_methods(
-    source: Section, key: str, read: Callable[[Section, str], _Entry]
-) -> dict[str, _Entry]:
-    """Read one table with an entry for each method; an absent one is null throughout."""
-    table = source.section(key, optional=True)
-    return {method: read(table, method) for method in METHODS}
-
-
-def _bin(source: Section) -> CalibrationBin:
-    return CalibrationBin(
-        predicted=source.number("predicted"),
-        observed=source.number("observed"),
-        n=source.whole("n", low=0),
-    )
-
-
-def _point(source: Section) -> CurvePoint:
-    return CurvePoint(round=source.whole("round", low=0), loss=read_figure(source, "loss"))

@@ -134,8 +134,8 @@ def check_same(study: StudyWatch, undisturbed: Undisturbed) -> None:
     assert kept_rounds(study) == list(range(1, ROUNDS + 1))
     assert [event["facts"]["missing"] for event in study.closed if event["facts"]["missing"]] == []
     assert result.model.digest == undisturbed.result.model.digest
-    assert [site.auroc for site in result.sites] == [
-        site.auroc for site in undisturbed.result.sites
+    assert [site.figures["auroc"] for site in result.sites] == [
+        site.figures["auroc"] for site in undisturbed.result.sites
     ]
 
 

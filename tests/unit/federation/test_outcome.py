@@ -149,6 +149,30 @@ def with_a_word_for_a_figure(stage: Stage, result: dict[str, Any]) -> None:
     stage.resign(result, stage.south, facts=facts)
 
 
+def with_a_choice_that_is_no_row(stage: Stage, result: dict[str, Any]) -> None:
+    facts = stage.answer(result, stage.south).facts
+    facts["choice"]["chosen"] = "personalised"
+    stage.resign(result, stage.south, facts=facts)
+
+
+def with_a_decision_curve_of_words(stage: Stage, result: dict[str, Any]) -> None:
+    facts = stage.answer(result, stage.south).facts
+    facts["decision"] = [dict.fromkeys(("threshold", "value"), "same") | {"n": 20}]
+    stage.resign(result, stage.south, facts=facts)
+
+
+def with_a_calibration_of_words(stage: Stage, result: dict[str, Any]) -> None:
+    facts = stage.answer(result, stage.south).facts
+    facts["bins"]["federated"] = [{"n": 20, "predicted": "same", "observed": 0.5}]
+    stage.resign(result, stage.south, facts=facts)
+
+
+def with_a_group_that_the_plan_does_not_have(stage: Stage, result: dict[str, Any]) -> None:
+    facts = stage.answer(result, stage.south).facts
+    facts["subgroups"] = [{"field": 0, "index": 0, "reason": "measures.too_few"}]
+    stage.resign(result, stage.south, facts=facts)
+
+
 def with_words_of_its_own(stage: Stage, result: dict[str, Any]) -> None:
     facts = stage.answer(result, stage.south).facts
     facts["choice"]["chosen"] = "<script>alert(1)</script>"
@@ -215,6 +239,10 @@ FORGERIES: dict[Forge, str] = {
     without_an_evaluation: "study.bad_result",
     with_a_word_for_a_figure: "study.bad_result",
     with_words_of_its_own: "study.bad_result",
+    with_a_choice_that_is_no_row: "study.bad_result",
+    with_a_decision_curve_of_words: "study.bad_result",
+    with_a_calibration_of_words: "study.bad_result",
+    with_a_group_that_the_plan_does_not_have: "study.bad_result",
     without_a_model: "study.bad_result",
     of_another_shape: "study.bad_result",
     without_a_round: "study.broken_chain",

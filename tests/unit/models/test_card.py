@@ -59,3 +59,18 @@ def test_the_bill_of_materials_names_model_data_and_figures(passport: Passport) 
 def test_card_and_bill_are_the_same_each_time(passport: Passport) -> None:
     assert write_card(passport) == write_card(passport)
     assert write_bom(passport) == write_bom(passport)
+
+
+def test_the_card_shows_the_candidates_and_figures_that_there_are(passport: Passport) -> None:
+    figure = {"value": 2.5, "low": 2.0, "high": 3.0, "n": 40, "reason": None, "skipped": 0}
+    site = passport.sites[0]
+    rows = {"federated": {"mae": figure}, "personalised": {"mae": figure | {"value": 1.5}}}
+    what = replace(passport.capability, unit="mm", task="regression")
+    other = replace(passport, capability=what, sites=(replace(site, rows=rows),))
+    card = write_card(other)
+    assert "### mean absolute error 平均绝对误差 [mm]" in card
+    assert "| hospital 医院 | federated 联邦 | personalised 个性化 |" in card
+    assert "1.500 (2.000 to 3.000)" in card
+    assert "AUROC" not in card
+    assert "fine-tuned" not in card
+    assert "outcome (mm)" in card

@@ -1,17 +1,9 @@
 import re
 from dataclasses import replace
 
+from consilium.models.checklist import ANSWERED, AUTHORS, IN_PART, ChecklistItem
 from consilium.models.passports import Passport
-from consilium.models.tripod import (
-    ANSWERED,
-    AUTHORS,
-    COMPLETE,
-    FACTS,
-    IN_PART,
-    ChecklistItem,
-    list_tripod_items,
-    write_tripod,
-)
+from consilium.models.tripod import TRIPOD, list_tripod_items, write_tripod
 from consilium.models.tripod_items import ITEMS
 
 # The numbers as printed in BMJ 2024; 385: e078378: main items with their parts.
@@ -31,8 +23,8 @@ def test_all_27_items_stand_in_order_with_their_52_parts() -> None:
     expected = [f"{main}{part}" for main in range(1, 28) for part in PRINTED.get(str(main), [""])]
     assert list(ITEMS) == expected
     assert len(expected) == 52
-    assert {*FACTS} <= {*ITEMS}
-    assert {*FACTS} >= COMPLETE
+    assert {*TRIPOD.facts} <= {*ITEMS}
+    assert {*TRIPOD.facts} >= TRIPOD.complete
 
 
 def test_what_the_passport_holds_stands_beside_its_item(passport: Passport) -> None:
@@ -55,7 +47,7 @@ def test_an_item_counts_as_answered_only_with_facts_that_are_the_whole_answer(
 ) -> None:
     for one in list_tripod_items(passport):
         assert (one.state == AUTHORS) == (not one.facts)
-        assert one.state != ANSWERED or one.number in COMPLETE
+        assert one.state != ANSWERED or one.number in TRIPOD.complete
         assert one.as_record()["number"] == one.number
     assert by_number(passport)["23b"].state == ANSWERED
     assert by_number(passport)["23a"].state == IN_PART
@@ -89,3 +81,23 @@ def test_the_page_is_whole_and_text_from_elsewhere_cannot_become_markup(passport
     assert "![x]" not in page
     assert "\n# Approved" not in page
     assert "<everywhere>" not in page
+
+
+def test_every_way_of_updating_is_told_with_its_figures(passport: Passport) -> None:
+    site = passport.sites[0]
+    rows = site.rows | {
+        "fine_tuned": {"auroc": {"value": 0.82, "low": 0.7, "high": 0.9}},
+        "personalised": {"auroc": {"value": 0.83, "low": 0.7, "high": 0.9}},
+    }
+    found = by_number(replace(passport, sites=(replace(site, rows=rows), *passport.sites[1:])))
+    assert [fact.partition(":")[0] for fact in found["12f"].facts] == ["fine_tuned", "personalised"]
+    assert found["24"].facts == (
+        f"{site.participant}: fine_tuned auroc 0.820 (0.700 to 0.900)",
+        f"{site.participant}: personalised auroc 0.830 (0.700 to 0.900)",
+    )
+
+
+def test_the_output_names_its_classes(passport: Passport) -> None:
+    what = replace(passport.capability, classes=("low", "high"))
+    found = by_number(replace(passport, capability=what))
+    assert found["15"].facts == ("classification of outcome (low/high)",)

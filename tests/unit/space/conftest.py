@@ -7,18 +7,22 @@ from typing import Any
 
 import pytest
 
-from consilium.space.record import METHODS, ResultRecord
+from consilium.space.record import ResultRecord
 from consilium.space.report.story import EvidenceLine, Member, Story, TermsLine
+from consilium.space.results import METHODS
 
 SITES = {
-    "cleveland": ("Cleveland Clinic", 199, 104, (0.849, 0.849, 0.835, 0.5, 0.865),
-                  (0.756, 0.756, 0.738, 0.538, 0.779)),
+    "cleveland": ("Cleveland Clinic", 199, 104,
+                  (0.849, 0.849, 0.846, 0.85, 0.835, 0.5, 0.865),
+                  (0.756, 0.756, 0.76, 0.752, 0.738, 0.538, 0.779)),
     "hungary": ("匈牙利心脏病研究所 · Hungarian Institute of Cardiology, Budapest", 172, 89,
-                (0.871, 0.871, 0.855, 0.5, 0.875), (0.751, 0.798, 0.753, 0.629, 0.796)),
-    "switzerland": ("University Hospitals, Zurich and Basel", 30, 16, (None,) * 5,
-                    (0.762, 0.938, 0.788, 0.938, 0.825)),
+                (0.871, 0.871, 0.868, 0.857, 0.855, 0.5, 0.875),
+                (0.751, 0.798, 0.77, 0.744, 0.753, 0.629, 0.796)),
+    "switzerland": ("University Hospitals, Zurich and Basel", 30, 16, (None,) * 7,
+                    (0.762, 0.938, 0.788, 0.938, 0.788, 0.938, 0.825)),
     "va-long-beach": ("V.A. Medical Center, Long Beach", 85, 45,
-                      (0.736, 0.736, 0.609, 0.5, 0.770), (0.653, 0.747, 0.716, 0.778, 0.822)),
+                      (0.736, 0.736, 0.71, 0.66, 0.609, 0.5, 0.770),
+                      (0.653, 0.747, 0.72, 0.742, 0.716, 0.778, 0.822)),
 }  # fmt: skip
 
 
@@ -31,6 +35,7 @@ def result() -> dict[str, Any]:
         "rule": "fedadam",
         "seed": 42,
         "rounds": 15,
+        "target": {"kind": "binary", "label": "outcome", "classes": [], "unit": ""},
         "sites": [_site(name, number) for number, name in enumerate(SITES)],
         "timing": {
             "command_to_first_round_s": 3.12,
@@ -90,7 +95,7 @@ def story() -> Story:
 
 def _site(name: str, number: int) -> dict[str, Any]:
     title, n_train, n_test, auroc, accuracy = SITES[name]
-    brier = (0.178, 0.162, 0.181, 0.24, 0.158)
+    brier = (0.178, 0.162, 0.165, 0.163, 0.181, 0.24, 0.158)
     undefined = {
         f"{metric}.{method}": "measures.one_class"
         for metric, row in (("auroc", auroc),)
@@ -105,7 +110,7 @@ def _site(name: str, number: int) -> dict[str, Any]:
         "auroc": dict(zip(METHODS, auroc, strict=True)),
         "accuracy": dict(zip(METHODS, accuracy, strict=True)),
         "brier": dict(zip(METHODS, brier, strict=True)),
-        "slope": dict(zip(METHODS, (0.82, 0.97, 0.74, None, 1.02), strict=True)),
+        "slope": dict(zip(METHODS, (0.82, 0.97, 0.8, 0.77, 0.74, None, 1.02), strict=True)),
         "intervals": {
             "auroc": _intervals(auroc, n_test),
             "accuracy": _intervals(accuracy, n_test),
@@ -118,6 +123,18 @@ def _site(name: str, number: int) -> dict[str, Any]:
             "federated": _bins(0.12 if number != 1 else -0.15, n_test),
             "recalibrated": _bins(0.02, n_test),
         },
+        "choice": {
+            "by": "folds",
+            "folds": 5,
+            "scores": {"federated": 0.5, "recalibrated": 0.43, "fine_tuned": 0.45, "local": 0.47},
+        },
+        "decision": _decision(n_test),
+        "classes": [],
+        "subgroups": [
+            _subgroup("sex", "female", n_test // 3, metrics=(auroc, accuracy, brier)),
+            _subgroup("sex", "male", n_test - n_test // 3, metrics=(auroc, accuracy, brier)),
+            _subgroup("age", "< 40", None, metrics=(auroc, accuracy, brier)),
+        ],
         "curve": [
             {"round": k, "loss": 0.44 + 0.02 * number + 0.26 * math.exp(-k / 4)} for k in range(15)
         ],
@@ -144,3 +161,43 @@ def _bins(shift: float, n: int) -> list[dict[str, Any]]:
         }
         for c in centres
     ]
+
+
+def _decision(n: int) -> list[dict[str, Any]]:
+    """Draw a curve that falls from the share of positives, above that of treating everybody."""
+    share = 0.45
+    points = []
+    for step in range(5, 100, 5):
+        at = step / 100
+        value = share * (1 - at) ** 0.6 - 0.02
+        points.append(
+            {
+                "n": n,
+                "threshold": at,
+                "value": value,
+                "low": value - 0.06,
+                "high": value + 0.06,
+                "treat_all": share - (1 - share) * at / (1 - at),
+            }
+        )
+    return points
+
+
+def _subgroup(
+    field: str, group: str, n: int | None, *, metrics: tuple[tuple[float | None, ...], ...]
+) -> dict[str, Any]:
+    hidden = {"field": field, "unit": "a" if field == "age" else "", "group": group}
+    if n is None:
+        return hidden | {"n": None, "patients": None, "reason": "measures.too_few"}
+    names = ("auroc", "accuracy", "brier")
+    rows = {
+        name: dict(zip(METHODS, row, strict=True)) for name, row in zip(names, metrics, strict=True)
+    }
+    return hidden | {
+        "n": n,
+        "patients": n,
+        "reason": None,
+        **rows,
+        "intervals": {name: _intervals(row, n) for name, row in zip(names, metrics, strict=True)},
+        "undefined": {},
+    }

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from consilium.space.pooled import add_pooled, pooled_rows
-from consilium.space.record import METRICS, ResultRecord
+from consilium.space.record import ResultRecord
 from consilium.space.spacefile import read_space
 
 FILE = Path(__file__).parents[3] / "src" / "consilium" / "space" / "demos" / "heart-disease.toml"
@@ -34,7 +34,7 @@ def test_data_that_are_not_public_are_never_pooled(tmp_path: Path, record: Resul
     kept = add_pooled(record, plan, study)
     assert kept.notes == ("space.not_public",)
     for site in kept.sites:
-        assert all(site.undefined[f"{metric}.pooled"] for metric in METRICS)
+        assert all(site.undefined[f"{metric}.pooled"] for metric in record.metrics)
 
 
 def test_the_pooled_heart_model_reaches_the_published_ceiling() -> None:

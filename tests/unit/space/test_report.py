@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from consilium.measures.targets import OF_TARGET
 from consilium.space.record import EvidenceVerdict, ResultRecord
 from consilium.space.report import EvidenceLine, Story, render_report
-from consilium.space.report.words import METHOD, REASON
+from consilium.space.report.scales import scale_numbers, scale_shares
+from consilium.space.report.words import METHOD, METRIC, REASON
+from consilium.space.results import METHODS
 
 VOID = {"meta", "input", "br"}
 ALLOWED = {
     "html", "head", "meta", "title", "style", "body", "input", "nav", "label", "main", "header",
     "footer", "section", "div", "p", "h1", "h2", "h3", "span", "strong", "small", "code", "ol",
     "ul", "li", "dl", "dt", "dd", "table", "thead", "tbody", "tfoot", "tr", "th", "td", "figure",
-    "figcaption", "svg", "line", "circle", "rect", "path", "polygon",
+    "figcaption", "details", "summary", "svg", "line", "circle", "rect", "path", "polygon",
     "polyline", "text",
 }  # fmt: skip
 
@@ -114,8 +120,8 @@ def test_a_title_in_both_languages_is_split(page: str) -> None:
 def test_every_figure_of_the_tables_is_shown(page: str, record: ResultRecord) -> None:
     shown = " ".join(read(page).text)
     for site in record.sites:
-        for row in (site.auroc, site.accuracy, site.brier):
-            for value in row.values():
+        for metric in ("auroc", "accuracy", "brier"):
+            for value in site.figures[metric].values():
                 assert value is None or f"{value:.3f}" in shown
     assert record.model.digest in shown
     assert record.model.passport in shown
@@ -155,7 +161,14 @@ def test_working_together_that_did_not_pay_is_not_praised(
     record: ResultRecord, story: Story
 ) -> None:
     sites = [
-        replace(site, auroc={**site.auroc, "local": 0.95, "federated": 0.7, "recalibrated": 0.7})
+        replace(
+            site,
+            figures=site.figures
+            | {
+                "auroc": site.figures["auroc"]
+                | {"local": 0.95, "federated": 0.7, "recalibrated": 0.7}
+            },
+        )
         for site in record.sites
     ]
     page = render_report(record.with_sites(sites), story)
@@ -166,11 +179,114 @@ def test_working_together_that_did_not_pay_is_not_praised(
 def test_a_record_with_almost_nothing_in_it_still_makes_a_page(
     record: ResultRecord, story: Story
 ) -> None:
-    empty = dict.fromkeys(record.sites[0].auroc)
+    empty = dict.fromkeys(record.sites[0].figures["auroc"])
     site = replace(
-        record.sites[0], auroc=empty, accuracy=empty, brier=empty, slope=empty, n_test=0,
+        record.sites[0], figures=dict.fromkeys(record.metrics, empty), n_test=0,
         intervals={key: dict.fromkeys(empty) for key in record.sites[0].intervals},
-        undefined={}, calibration={}, curve=(),
+        undefined={}, calibration={}, curve=(), decision=(), subgroups=(),
     )  # fmt: skip
     record = replace(record.with_sites([site]), timing=replace(record.timing, round_overhead_s=()))
     read(render_report(record, replace(story, terms=(), evidence=(), members=())))
+
+
+def test_the_decision_curve_stands_beside_treating_everybody_and_nobody(page: str) -> None:
+    assert "Is it worth acting on?" in page
+    assert "按它行动是否值得？" in page
+    assert page.count("Decision curve of") == 4
+    assert page.count("c-all") > 4
+
+
+def test_without_a_decision_curve_nothing_is_said_of_it(record: ResultRecord, story: Story) -> None:
+    sites = [replace(site, decision=()) for site in record.sites]
+    assert "Is it worth acting on?" not in render_report(record.with_sites(sites), story)
+
+
+def test_groups_are_shown_apart_and_a_hidden_one_says_why(page: str) -> None:
+    assert "Groups of patients" in page
+    assert "sex: female" in page
+    assert "hidden: it would stand on too few patients to be told" in page
+    assert "已隐藏：所依据的患者过少，不能透露" in page
+
+
+@pytest.fixture
+def other(result: dict[str, Any]) -> Callable[[str], ResultRecord]:
+    """Give a maker of records of another kind of target."""
+
+    def make(kind: str) -> ResultRecord:
+        unit = {"number": "points", "survival": "d"}.get(kind, "")
+        classes = ["healthy", "轻度 · mild"] if kind == "classes" else []
+        result["target"] = {"kind": kind, "label": "y", "classes": classes, "unit": unit}
+        for site in result["sites"]:
+            for number, name in enumerate(OF_TARGET[kind]):
+                values = [0.7, 0.71, 0.72, 0.73, 0.6, 0.5, 0.75]
+                scaled = [10 * value if unit == "points" else value for value in values]
+                site[name] = dict(zip(METHODS, scaled, strict=True))
+                site["intervals"][name] = {m: [v - 0.1, v + 0.1] for m, v in site[name].items()}
+                assert number < 4
+            site["decision"], site["subgroups"] = [], []
+            if kind not in ("binary", "classes"):
+                site["calibration"] = {}
+        if classes:
+            figure = {"value": 0.91, "interval": [0.8, 1.0]}
+            told = dict.fromkeys(("sensitivity", "specificity", "auroc"), figure)
+            result["sites"][0]["classes"] = [
+                {"index": 0, "n": 40, **told},
+                {"index": 1, "n": None, "reason": "measures.too_few"},
+            ]
+        return ResultRecord.from_json(result)
+
+    return make
+
+
+@pytest.mark.parametrize("kind", sorted(set(OF_TARGET) - {"binary"}))
+def test_each_kind_of_target_has_its_own_figures_and_words(
+    other: Callable[[str], ResultRecord], story: Story, kind: str
+) -> None:
+    page = render_report(other(kind), story)
+    read(page)
+    for name in OF_TARGET[kind]:
+        assert METRIC[name].en in page
+        assert METRIC[name].zh in page
+    assert "Ranking (AUROC)" not in page or kind == "classes"
+    assert "coin" not in page
+    assert page.count('class="en"') == page.count('class="zh"')
+
+
+def test_numbers_are_shown_with_their_unit_and_the_least_error_wins(
+    other: Callable[[str], ResultRecord], story: Story
+) -> None:
+    page = render_report(other("number"), story)
+    assert "Mean absolute error [points]" in page
+    assert "平均绝对误差（points）" in page
+    assert "Here working together did not pay" in page  # 7.0 together, 6.0 alone
+    assert "lies further off (7.00) than always guessing the mean (5.00)" in page
+
+
+def test_each_class_is_named_from_the_plan_and_a_small_one_is_hidden(
+    other: Callable[[str], ResultRecord], story: Story
+) -> None:
+    page = render_report(other("classes"), story)
+    assert "Class by class" in page
+    assert '<span class="zh" lang="zh-CN">轻度</span>' in page
+    assert "0.910" in page
+    assert page.count("hidden: it would stand on too few patients") == 1
+
+
+def test_checklists_are_shown_where_the_passport_is_at_hand(
+    record: ResultRecord, story: Story, tmp_path: Path
+) -> None:
+    assert "TRIPOD+AI" not in render_report(record, story)
+    path = tmp_path / "model.passport"
+    path.write_text("no passport", encoding="utf-8")
+    there = replace(record, model=replace(record.model, passport=str(path)))
+    assert "TRIPOD+AI" not in render_report(there, story)
+
+
+def test_scales_end_at_round_numbers_and_hold_everything() -> None:
+    for values in ([0.2, 0.31], [-3.0, 4.0], [120.0, 950.0], [1e-4, 3e-4], [5.0], []):
+        scale = scale_numbers(values)
+        assert all(scale.low <= value <= scale.high for value in values)
+        assert 2 <= len(scale.ticks) <= 9
+        assert [float(scale.write(at)) for at in scale.ticks] == pytest.approx(scale.ticks)
+    assert scale_shares([0.43, 0.99]).ends == (0.4, 1.0)
+    assert scale_numbers([2.0, 3.0], zero=True).low == 0.0

@@ -8,9 +8,9 @@ from pathlib import Path
 from consilium.kernel.clock import HeldClock
 from consilium.space.offers import draft_record, full_id, terms_record
 from consilium.space.plans import StudyPlan, TermsPlan
-from consilium.space.record import CalibrationBin
 from consilium.space.report.charts import merge_bins
 from consilium.space.report.words import spoken
+from consilium.space.results import CalibrationBin
 from consilium.space.run import StudyProgress
 from consilium.space.spacefile import read_space
 from consilium.space.watch import Stage

@@ -4,5 +4,6 @@ from consilium.federation.evaluation.choice import choose
 from consilium.federation.evaluation.judge import CANDIDATES, Judge
 from consilium.federation.evaluation.kinds import kind_of
 from consilium.federation.evaluation.site import MAJORITY, evaluate_site
+from consilium.federation.evaluation.subgroups import stratify
 
-__all__ = ["CANDIDATES", "MAJORITY", "Judge", "choose", "evaluate_site", "kind_of"]
+__all__ = ["CANDIDATES", "MAJORITY", "Judge", "choose", "evaluate_site", "kind_of", "stratify"]

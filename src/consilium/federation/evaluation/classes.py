@@ -17,7 +17,7 @@ from consilium.measures.several_classes import measure_classes
 from consilium.measures.subgroups import hide_groups
 from consilium.measures.targets import OF_TARGET
 
-MOST_CLASSES = 40
+MOST_CLASSES = 20
 """With more classes than this nothing is told of each class apart."""
 
 

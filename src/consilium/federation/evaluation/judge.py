@@ -19,6 +19,7 @@ from consilium.federation.contract import (
 )
 from consilium.federation.evaluation.kind import TargetKind
 from consilium.federation.evaluation.kinds import kind_of
+from consilium.gate.subgroups import Places
 from consilium.models.weights import Arrays
 
 CANDIDATES = ("federated", "recalibrated", "fine_tuned", "personalised", "local")
@@ -50,6 +51,9 @@ class Judge:
     tuning_rounds : int
         Rounds of local training that make `fine_tuned` from the shared model;
         0 for no such candidate.
+    strata : tuple of array of shape (n_held_out,), integer
+        For each field that the plan wants apart, the group of every held-out
+        case; from `stratify`.
     """
 
     recipe: Recipe
@@ -58,6 +62,7 @@ class Judge:
     alone: Any
     plan: EvaluationPlan
     tuning_rounds: int = 1
+    strata: tuple[Places, ...] = ()
 
     @property
     def needs(self) -> Needs:

@@ -12,16 +12,15 @@ side. The held-out part is never asked.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from consilium.federation.contract import Cases, Prepared, Tensor
 from consilium.federation.evaluation.choice import choose
 from consilium.federation.evaluation.judge import Judge, read_all
+from consilium.federation.evaluation.subgroups import tell_subgroups
+from consilium.federation.evaluation.telling import tell_figures
 from consilium.kernel.canonical import Json
-from consilium.measures.records import TOO_FEW, Measurement
 
 MAJORITY = "majority"
-NOT_FINITE = "federation.not_finite"
 
 
 def evaluate_site(judge: Judge, prepared: Prepared) -> dict[str, Json]:
@@ -41,7 +40,8 @@ def evaluate_site(judge: Judge, prepared: Prepared) -> dict[str, Json]:
         and for the `majority` guess each figure of the target's kind as a
         measurement's record; `bins`, for targets with chances, the calibration
         of federated, recalibrated and the chosen one; `choice`; further facts
-        of the chosen one by kind (`decision`, `classes`).
+        of the chosen one by kind (`decision`, `classes`); `subgroups` for the
+        federated and the chosen one where the plan wants groups apart.
 
     Discloses
     ---------
@@ -57,33 +57,18 @@ def evaluate_site(judge: Judge, prepared: Prepared) -> dict[str, Json]:
     candidates = judge.fit(train)
     said = read_all(judge, candidates, held_out)
     choice = choose(judge, prepared, fitted=candidates)
+    chosen = str(choice["chosen"])
     rows = said | {MAJORITY: judge.kind.guess(train, held_out)}
     validation = 0 if prepared.validation is None else prepared.validation.n
     return {
         "n_train": train.n + validation,
         "n_test": held_out.n,
-        "rows": {name: _measured(judge, held_out, one) for name, one in rows.items()},
-        "bins": _bins(judge, held_out, said, chosen=str(choice["chosen"])),
+        "rows": {name: tell_figures(judge, held_out, one) for name, one in rows.items()},
+        "bins": _bins(judge, held_out, said, chosen=chosen),
         "choice": choice,
-        **_detail(judge, held_out, said[str(choice["chosen"])]),
+        **_detail(judge, held_out, said[chosen]),
+        **_subgroups(judge, held_out, {name: said[name] for name in ("federated", chosen)}),
     }
-
-
-def _measured(judge: Judge, cases: Cases, said: Tensor | None) -> Mapping[str, Json]:
-    if said is None:
-        lost = Measurement(value=None, n=cases.n, reason=NOT_FINITE)
-        return dict.fromkeys(judge.kind.metrics, lost.as_record())
-    seed = int(judge.plan.chance.draw("bootstrap").integers(2**31))
-    found = judge.kind.measure(cases, said, seed=seed, resamples=judge.plan.resamples)
-    least = judge.plan.min_cases
-    return {name: _told(found[name], cases.n, least).as_record() for name in judge.kind.metrics}
-
-
-def _told(found: Measurement, n: int, least: int) -> Measurement:
-    """Count all cases judged, and keep a figure back that stands on a few of them only."""
-    if found.n < min(n, least) and found.value is not None:
-        return Measurement(value=None, n=n, reason=TOO_FEW)
-    return replace(found, n=n)
 
 
 def _bins(
@@ -102,3 +87,7 @@ def _detail(judge: Judge, cases: Cases, said: Tensor | None) -> dict[str, Json]:
     if said is None or not cases.n:
         return {}
     return judge.kind.detail(cases, said, plan=judge.plan)
+
+
+def _subgroups(judge: Judge, cases: Cases, said: Mapping[str, Tensor | None]) -> dict[str, Json]:
+    return {"subgroups": tell_subgroups(judge, cases, said)} if judge.strata else {}

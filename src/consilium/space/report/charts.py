@@ -10,17 +10,34 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from consilium.space.record import HIGHER_IS_BETTER, METHODS, CalibrationBin, CurvePoint, SiteResult
+from consilium.measures.targets import WITH_UNIT
 from consilium.space.report.markup import Html, Words, plain, tag
+from consilium.space.report.scales import Scale, scale_numbers, scale_shares
+from consilium.space.results import METHODS, CalibrationBin, CurvePoint, SiteResult
 
 STRIP_WIDTH, LANE = 210, 11
 STRIP_PAD = 9
 _CORNERS = {
     "recalibrated": ((0, -1.25), (1.25, 0), (0, 1.25), (-1.25, 0)),
+    "fine_tuned": ((0, 1.2), (1.1, -0.85), (-1.1, -0.85)),
+    "personalised": (
+        (-0.4, -1.2),
+        (0.4, -1.2),
+        (0.4, -0.4),
+        (1.2, -0.4),
+        (1.2, 0.4),
+        (0.4, 0.4),
+        (0.4, 1.2),
+        (-0.4, 1.2),
+        (-0.4, 0.4),
+        (-1.2, 0.4),
+        (-1.2, -0.4),
+        (-0.4, -0.4),
+    ),
     "local": ((-0.85, -0.85), (0.85, -0.85), (0.85, 0.85), (-0.85, 0.85)),
     "pooled": ((0, -1.2), (1.1, 0.85), (-1.1, 0.85)),
 }
-"""Corners of the methods' shapes: a diamond, a square, a triangle. Others are round."""
+"""Corners of the methods' shapes: a diamond, triangles, a cross, a square. Others are round."""
 LEAST_IN_BIN, MOST_BINS = 8, 8
 COIN = math.log(2)
 """Mean log loss of a prediction of 50 % for everybody."""
@@ -77,30 +94,26 @@ def key(method: str) -> Html:
     )
 
 
-def strip_range(sites: Sequence[SiteResult], metric: str) -> tuple[float, float]:
-    """Return the scale that all strips of a metric share, in tenths."""
+def strip_range(sites: Sequence[SiteResult], metric: str) -> Scale:
+    """Return the scale that all strips of a metric share."""
     found = [end for site in sites for end in _ends(site, metric)]
-    low, high = min(found, default=0.0), max(found, default=1.0)
-    low, high = int(low * 10) / 10, min(1.0, -int(-high * 10 - 0.999) / 10)
-    return (low, high) if high > low else (low, low + 0.1)
+    return scale_numbers(found) if metric in WITH_UNIT else scale_shares(found)
 
 
-def strip(
-    site: SiteResult, metric: str, *, scale: tuple[float, float], shown: Sequence[str]
-) -> Html:
+def strip(site: SiteResult, metric: str, *, scale: Scale, shown: Sequence[str]) -> Html:
     """Draw one site's figures with their intervals on the shared scale, a lane each."""
-    row, intervals = getattr(site, metric), site.intervals[metric]
-    lanes = [method for method in shown if row[method] is not None]
+    row, intervals = site.figures[metric], site.intervals[metric]
+    lanes = {method: value for method in shown if (value := row[method]) is not None}
     height = LANE * len(shown) + 4
     frame = Frame(
         width=STRIP_WIDTH, height=height, left=STRIP_PAD, right=STRIP_PAD, top=0, bottom=0,
-        x_range=scale, y_range=(0, 1),
+        x_range=scale.ends, y_range=(0, 1),
     )  # fmt: skip
     drawn = [
         tag("line", x1=frame.x(at), x2=frame.x(at), y1="0", y2=float(height), class_="grid")
-        for at in _tenths(scale)
+        for at in scale.ticks
     ]
-    for method in lanes:
+    for method, value in lanes.items():
         y = LANE * shown.index(method) + LANE / 2 + 2
         interval = intervals[method]
         if interval is not None:
@@ -108,49 +121,53 @@ def strip(
                 tag("line", x1=frame.x(interval[0]), x2=frame.x(interval[1]), y1=y, y2=y,
                     class_=f"whisker w-{method}")
             )  # fmt: skip
-        drawn.append(marker(method, frame.x(row[method]), y, radius=3.6))
-    return _svg(drawn, frame, label=None, kind="strip")
+        drawn.append(marker(method, frame.x(value), y, radius=3.6))
+    return svg(drawn, frame, label=None, kind="strip")
 
 
-def strip_axis(scale: tuple[float, float]) -> Html:
+def strip_axis(scale: Scale) -> Html:
     """Draw the scale that stands above the strips."""
     frame = Frame(
         width=STRIP_WIDTH, height=14, left=STRIP_PAD, right=STRIP_PAD, top=0, bottom=0,
-        x_range=scale, y_range=(0, 1),
+        x_range=scale.ends, y_range=(0, 1),
     )  # fmt: skip
-    ticks = _tenths(scale)
+    ticks = scale.ticks
     step = 1 if len(ticks) <= 7 else 2
     drawn = [
-        tag("text", f"{at:.1f}", x=frame.x(at), y="11", class_="tick middle")
+        tag("text", scale.write(at), x=frame.x(at), y="11", class_="tick middle")
         for at in ticks[::step]
     ]
-    return _svg(drawn, frame, label=None, kind="strip")
+    return svg(drawn, frame, label=None, kind="strip")
 
 
 def curves(
-    points: Sequence[CurvePoint], *, rounds: int, scale: tuple[float, float], name: Words
+    points: Sequence[CurvePoint], *, rounds: int, scale: Scale, coin: bool, name: Words
 ) -> Html:
-    """Draw the shared model's error at one hospital, round by round."""
+    """Draw the shared model's error at one hospital, round by round; `coin` draws a coin's."""
     frame = Frame(
         width=250, height=160, left=34, right=12, top=10, bottom=28,
-        x_range=(0, max(rounds, 2)), y_range=scale,
+        x_range=(0, max(rounds, 2)), y_range=scale.ends,
     )  # fmt: skip
-    drawn = _grid(frame, scale, step=0.2)
+    drawn = grid_lines(frame, scale)
     step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 10**6) if rounds / step <= 5)
     drawn += [
         tag("text", str(at), x=frame.x(at), y=frame.height - 10, class_="tick middle")
         for at in range(0, rounds + 1, step)
     ]
-    guess = frame.y(COIN)
-    drawn.append(
-        tag("line", x1=frame.left, x2=frame.width - frame.right, y1=guess, y2=guess, class_="ideal")
-    )
+    if coin:
+        drawn.append(level_line(frame, COIN))
     found = [(frame.x(p.round), frame.y(p.loss)) for p in points if p.loss is not None]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in found)
     drawn.append(tag("polyline", points=path, class_="curve c-loss"))
     drawn += [tag("circle", cx=x, cy=y, r=2.6, class_="dot c-loss") for x, y in found[-1:]]
     label = Words(f"Learning curve of {name.en}", f"{name.zh}的学习曲线")
-    return _svg(drawn, frame, label=label, kind="panel")
+    return svg(drawn, frame, label=label, kind="panel")
+
+
+def level_line(frame: Frame, value: float) -> Html:
+    """Draw the dashed line of one value from left to right."""
+    y = frame.y(value)
+    return tag("line", x1=frame.left, x2=frame.width - frame.right, y1=y, y2=y, class_="ideal")
 
 
 def merge_bins(bins: Sequence[CalibrationBin]) -> tuple[CalibrationBin, ...]:
@@ -185,7 +202,7 @@ def calibration(
         width=240, height=220, left=38, right=18, top=10, bottom=30,
         x_range=(0, 1), y_range=(0, 1),
     )  # fmt: skip
-    drawn = _grid(frame, (0, 1), step=0.25)
+    drawn = grid_lines(frame, Scale(low=0, high=1, step=0.25), percent=True)
     drawn += [
         tag("text", percent, x=frame.x(at), y=frame.height - 12, class_="tick middle")
         for at, percent in ((0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %"))
@@ -201,23 +218,26 @@ def calibration(
         drawn.append(tag("polyline", points=path, class_=f"curve c-{method}"))
         drawn += [marker(method, x, y, radius=2.4 + 3 * (n / most) ** 0.5) for x, y, n in places]
     label = Words(f"Calibration at {name.en}", f"{name.zh}的校准图")
-    return _svg(drawn, frame, label=label, kind="panel square")
+    return svg(drawn, frame, label=label, kind="panel square")
 
 
-def curve_range(sites: Sequence[SiteResult]) -> tuple[float, float]:
-    """Return the scale that all learning curves share: from 0 to the next fifth above the worst."""
+def curve_range(sites: Sequence[SiteResult], *, coin: bool) -> Scale:
+    """Return the scale that all learning curves share.
+
+    Log loss goes from 0 to the next fifth above the worst, a coin's included
+    and at most 2; other losses over round steps from 0.
+    """
     found = [point.loss for site in sites for point in site.curve if point.loss is not None]
+    if not coin:
+        return scale_numbers(found, zero=True)
     worst = min(max([COIN, *found]), 2.0)
-    return (0.0, math.ceil(worst * 5) / 5)
+    return Scale(low=0.0, high=math.ceil(worst * 5) / 5, step=0.2)
 
 
 def methods_shown(sites: Sequence[SiteResult]) -> list[str]:
     """List the methods that have a figure somewhere: the columns of every table."""
-    return [
-        method
-        for method in METHODS
-        if any(getattr(site, m)[method] is not None for site in sites for m in HIGHER_IS_BETTER)
-    ]
+    rows = [row for site in sites for row in site.figures.values()]
+    return [method for method in METHODS if any(row[method] is not None for row in rows)]
 
 
 def tick_mark() -> Html:
@@ -237,32 +257,27 @@ def cross_mark() -> Html:
 
 
 def _ends(site: SiteResult, metric: str) -> list[float]:
-    found: list[float] = [v for v in getattr(site, metric).values() if v is not None]
+    found: list[float] = [v for v in site.figures[metric].values() if v is not None]
     for interval in site.intervals[metric].values():
         found += interval or ()
     return found
 
 
-def _grid(frame: Frame, scale: tuple[float, float], *, step: float) -> list[Html]:
-    count = round((scale[1] - scale[0]) / step)
+def grid_lines(frame: Frame, scale: Scale, *, percent: bool = False) -> list[Html]:
+    """Draw a line and a label at each tick from bottom to top."""
     drawn = []
-    for number in range(count + 1):
-        at = scale[0] + number * step
+    for at in scale.ticks:
         y = frame.y(at)
         drawn.append(
             tag("line", x1=frame.left, x2=frame.width - frame.right, y1=y, y2=y, class_="grid")
         )
-        text = f"{100 * at:.0f} %" if step == 0.25 else f"{at:.1f}"
+        text = f"{100 * at:.0f} %" if percent else scale.write(at)
         drawn.append(tag("text", text, x=frame.left - 6, y=y + 3.5, class_="tick end"))
     return drawn
 
 
-def _tenths(scale: tuple[float, float]) -> list[float]:
-    first, last = round(scale[0] * 10), round(scale[1] * 10)
-    return [number / 10 for number in range(first, last + 1)]
-
-
-def _svg(drawn: Sequence[Html], frame: Frame, *, label: Words | None, kind: str) -> Html:
+def svg(drawn: Sequence[Html], frame: Frame, *, label: Words | None, kind: str) -> Html:
+    """Put what was drawn into one picture; `label` says what it shows to those who do not see."""
     spoken = {"role": "img", "aria_label": plain(label)} if label else {"aria_hidden": "true"}
     return tag(
         "svg",

@@ -7,6 +7,9 @@ from importlib.resources import files
 from consilium.space.proof import marks_of
 from consilium.space.record import ResultRecord
 from consilium.space.report.charts import calibration, curve_range, curves, key
+from consilium.space.report.checklists import checklists
+from consilium.space.report.decision import decision_curves
+from consilium.space.report.details import class_tables, subgroup_tables
 from consilium.space.report.markup import Html, Words, join, plain, tag
 from consilium.space.report.story import Story
 from consilium.space.report.summary import happened, opening, section, size
@@ -84,6 +87,9 @@ def _page(record: ResultRecord, story: Story) -> Html:
         _results(record),
         *_curves(record),
         *_calibrations(record),
+        *decision_curves(record),
+        *class_tables(record),
+        *subgroup_tables(record),
         section(
             Words("Hospitals and their choices", "医院及其选择"),
             member_table(record, story),
@@ -94,6 +100,7 @@ def _page(record: ResultRecord, story: Story) -> Html:
         ),
         section(Words("What was agreed", "协议条款"), terms_list(story)),
         _proof(record, story),
+        *checklists(record),
         _foot(story),
     )
 
@@ -102,10 +109,10 @@ def _results(record: ResultRecord) -> Html:
     return section(
         Words("Results", "结果"),
         legend(record),
-        metric_table(record, "auroc"),
-        metric_table(record, "accuracy"),
-        metric_table(record, "brier"),
-        _slopes(record),
+        *(
+            _slopes(record) if metric == "slope" else metric_table(record, metric)
+            for metric in record.metrics
+        ),
         note=Words(
             "Every figure is taken on the hospital's own held-out patients. Small figures and "
             "whiskers are 95 % intervals (bootstrap over patients); mean and worst are taken over "
@@ -124,10 +131,10 @@ def _slopes(record: ResultRecord) -> Html:
             spoken(site.title),
             ": ",
             join(
-                tag("span", key(method), " ", METHOD[method],
-                    f" {figure(site.slope[method], digits=2)}", class_="pair")
-                for method in ("federated", "recalibrated", "local", "pooled")
-                if site.slope[method] is not None
+                tag("span", key(method), " ", METHOD[method], f" {figure(value, digits=2)}",
+                    class_="pair")
+                for method, value in site.figures["slope"].items()
+                if value is not None and method != "majority"
             ) or Html("—"),
         )
         for site in record.sites
@@ -144,11 +151,14 @@ def _curves(record: ResultRecord) -> list[Html]:
     shown = [site for site in record.sites if site.curve]
     if not shown:
         return []
-    scale = curve_range(shown)
+    coin = record.target.kind == "binary"
+    scale = curve_range(shown, coin=coin)
     panels = [
         _panel(
             spoken(site.title),
-            curves(site.curve, rounds=record.rounds, scale=scale, name=spoken(site.title)),
+            curves(
+                site.curve, rounds=record.rounds, scale=scale, coin=coin, name=spoken(site.title)
+            ),
         )
         for site in shown
     ]
@@ -157,6 +167,12 @@ def _curves(record: ResultRecord) -> list[Html]:
         "round; lower is better. The dashed line is a coin toss.",
         "共享模型在各院训练患者上的误差（平均对数损失），按轮次；越低越好。虚线相当于抛硬币。",
     )
+    other = Words(
+        "Loss of the shared model on each hospital's training patients, round by round; lower is "
+        "better.",
+        "共享模型在各院训练患者上的损失，按轮次；越低越好。",
+    )
+    note = note if coin else other
     return [section(Words("Learning", "学习过程"), _grid(panels), note=note)]
 
 
@@ -190,12 +206,19 @@ def _calibrations(record: ResultRecord) -> list[Html]:
         "横轴：模型给出的风险；纵轴：这些患者中实际患病的比例。落在对角线上表示“30%”确实是 30%。"
         "风险相近的患者归为一组，过小的组会合并或不显示。",
     )
+    of_classes = Words(
+        "Across: how sure the model is of the class that it names. Up: how often that class was "
+        "right. On the diagonal it is as sure as it should be. Patients are put into groups of "
+        "similar chance; too small ones are joined or left out.",
+        "横轴：模型对所判类别的把握；纵轴：该类别实际正确的比例。落在对角线上表示把握恰当。"
+        "把握相近的患者归为一组，过小的组会合并或不显示。",
+    )
     return [
         section(
             Words("Can the stated risks be trusted?", "风险数值可信吗？"),
             marks,
             _grid(panels),
-            note=note,
+            note=of_classes if record.target.kind == "classes" else note,
         )
     ]
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from consilium.space.record import ResultRecord, Row, SiteResult
+from consilium.measures.targets import HIGHER_IS_BETTER
+from consilium.space.record import ResultRecord
 from consilium.space.report.charts import cross_mark, tick_mark
 from consilium.space.report.markup import Html, Piece, Words, tag
 from consilium.space.report.story import Story
-from consilium.space.report.words import before_chinese, count_en, figure, percent, spoken
+from consilium.space.report.words import (
+    before_chinese,
+    count_en,
+    metric_words,
+    percent,
+    show,
+    spoken,
+)
+from consilium.space.results import Row, SiteResult
 
 SMALL_TEST = 30
 """Below this many held-out patients a figure says little."""
@@ -80,9 +89,15 @@ def finding(record: ResultRecord) -> Words:
         "no patient record left its hospital."
     )
     opening_zh = f"{n} 家医院共同训练了一个模型；没有任何患者记录离开医院。"
+    told = _risks(record) if record.target.kind == "binary" else _lead(record)
+    return Words(opening_en + told.en, opening_zh + told.zh)
+
+
+def _risks(record: ResultRecord) -> Words:
+    """Say ranking and right answers in patients of a hundred."""
     ranking, right = _pair(record, "auroc"), _pair(record, "accuracy")
     if ranking is None or right is None:
-        return Words(opening_en, opening_zh)
+        return Words("", "")
     start = _verdict(_difference(ranking) or _difference(right))
     en = (
         f"ranks {percent(ranking[0])} of 100 pairs of patients rightly ({percent(ranking[1])} "
@@ -92,18 +107,41 @@ def finding(record: ResultRecord) -> Words:
         f"在 100 对患者中平均正确排序 {percent(ranking[0])} 对（单院 {percent(ranking[1])} 对），"
         f"在 100 名患者中判断正确 {percent(right[0])} 名（单院 {percent(right[1])} 名）"
     )
-    return Words(f"{opening_en} {start.en} {en}.", f"{opening_zh}{start.zh}{zh}。")
+    return Words(f" {start.en} {en}.", f"{start.zh}{zh}。")
+
+
+def _lead(record: ResultRecord) -> Words:
+    """Say the figures that lead, each with its name."""
+    for metric in record.metrics:
+        pair = _pair(record, metric) if metric in record.mean else None
+        if pair is not None:
+            break
+    else:
+        return Words("", "")
+    larger = max(abs(pair[0]), abs(pair[1])) if not HIGHER_IS_BETTER[metric] else 1.0
+    gain = (pair[0] - pair[1]) / (larger or 1.0)
+    start = _verdict(_side(gain if HIGHER_IS_BETTER[metric] else -gain))
+    name = metric_words(metric, record.target.unit)
+    together, alone = (show(metric, one) for one in pair)
+    en = f"{name.en[:1].lower()}{name.en[1:]}"
+    return Words(
+        f" {start.en} reaches, averaged over the hospitals: {en} {together} ({alone} alone).",
+        f"{start.zh}{name.zh}各院平均为 {together}（单院 {alone}）。",
+    )
 
 
 def _pair(record: ResultRecord, metric: str) -> tuple[float, float] | None:
     """Return a metric's mean together and alone, where both are defined."""
-    together, alone = _best(record.mean[metric]), record.mean[metric]["local"]
+    together, alone = _best(record.mean[metric], metric), record.mean[metric]["local"]
     return None if together is None or alone is None else (together, alone)
 
 
 def _difference(pair: tuple[float, float]) -> int:
     """Return 1 where together is clearly better, -1 where it is clearly worse, else 0."""
-    gain = pair[0] - pair[1]
+    return _side(pair[0] - pair[1])
+
+
+def _side(gain: float) -> int:
     return 0 if abs(gain) <= CLEAR else (1 if gain > 0 else -1)
 
 
@@ -118,16 +156,9 @@ def _verdict(difference: int) -> Words:
 def _key_figures(record: ResultRecord) -> list[Html]:
     train = sum(site.n_train for site in record.sites)
     held = sum(site.n_test for site in record.sites)
-    together, alone = _best(record.mean["auroc"]), record.mean["auroc"]["local"]
     verified = record.evidence.verified
     return [
-        _card(
-            figure(together, digits=2),
-            Words(
-                f"mean ranking, together (AUROC); alone {figure(alone, digits=2)}",
-                f"联合训练的平均排序能力（AUROC）；单院为 {figure(alone, digits=2)}",
-            ),
-        ),
+        _leading_card(record),
         _card(
             f"{train + held:,}",
             Words(
@@ -152,6 +183,25 @@ def _key_figures(record: ResultRecord) -> list[Html]:
             state="good" if verified else "bad",
         ),
     ]
+
+
+def _leading_card(record: ResultRecord) -> Html:
+    """Show the mean of the figure that leads, together and alone."""
+    metric = record.metrics[0]
+    together = show(metric, _best(record.mean[metric], metric), digits=2)
+    alone = show(metric, record.mean[metric]["local"], digits=2)
+    if record.target.kind == "binary":
+        words = Words(
+            f"mean ranking, together (AUROC); alone {alone}",
+            f"联合训练的平均排序能力（AUROC）；单院为 {alone}",
+        )
+    else:
+        name = metric_words(metric, record.target.unit)
+        words = Words(
+            f"{name.en}, together, mean of hospitals; alone {alone}",
+            f"{name.zh}，联合训练的各院平均；单院为 {alone}",
+        )
+    return _card(together, words)
 
 
 def _card(*inside: Piece, state: str = "") -> Html:
@@ -188,7 +238,8 @@ def _cautions(record: ResultRecord, story: Story) -> list[Html]:
 def _cautions_of(site: SiteResult) -> list[Words]:
     found = []
     name = spoken(site.title)
-    best, guess = _best(site.accuracy), site.accuracy["majority"]
+    right: Row = site.figures.get("accuracy", {})
+    best, guess = _best(right, "accuracy"), right.get("majority")
     if best is not None and guess is not None and best < guess:
         found.append(
             Words(
@@ -196,6 +247,17 @@ def _cautions_of(site: SiteResult) -> list[Words]:
                 f"always guessing the majority ({percent(guess)} %). Do not use it there as it is.",
                 f"{name.zh}：共享模型的正确率（{percent(best)}%）低于始终猜测多数类"
                 f"（{percent(guess)}%）。请勿在该院直接使用。",
+            )
+        )
+    error: Row = site.figures.get("mae", {})
+    least, mean = _best(error, "mae"), error.get("majority")
+    if least is not None and mean is not None and least > mean:
+        found.append(
+            Words(
+                f"{name.en}: the shared model lies further off ({show('mae', least)}) than always "
+                f"guessing the mean ({show('mae', mean)}). Do not use it there as it is.",
+                f"{name.zh}：共享模型的误差（{show('mae', least)}）大于始终猜测均值"
+                f"（{show('mae', mean)}）。请勿在该院直接使用。",
             )
         )
     if site.n_test < SMALL_TEST:
@@ -217,7 +279,8 @@ def _evidence_caution(story: Story) -> Words:
     )
 
 
-def _best(row: Row) -> float | None:
+def _best(row: Row, metric: str) -> float | None:
     """Return the better of the shared model's two forms."""
-    found = [value for value in (row["federated"], row["recalibrated"]) if value is not None]
-    return max(found, default=None)
+    forms = (row.get("federated"), row.get("recalibrated"))
+    found = [value for value in forms if value is not None]
+    return (max if HIGHER_IS_BETTER[metric] else min)(found) if found else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from consilium.kernel.identifiers import ParticipantId, member_name
-from consilium.space.record import ResultRecord, Row, SiteResult
+from consilium.space.record import CHOSEN, ResultRecord
 from consilium.space.report.charts import (
     cross_mark,
     key,
@@ -16,48 +16,82 @@ from consilium.space.report.charts import (
     tick_mark,
 )
 from consilium.space.report.markup import Html, Piece, Words, tag
+from consilium.space.report.scales import Scale
 from consilium.space.report.story import EvidenceLine, Member, Story, TermsLine
 from consilium.space.report.words import (
-    METHOD,
-    METHOD_MEANING,
-    METRIC,
-    METRIC_MEANING,
     before_chinese,
     choice_words,
-    figure,
+    method_meaning,
+    method_words,
+    metric_meaning,
+    metric_words,
     purpose_words,
     reason_words,
+    show,
     spoken,
     worst_words,
 )
+from consilium.space.results import Row, SiteResult, SubgroupResult
 
 
 def metric_table(record: ResultRecord, metric: str) -> Html:
     """Write one metric: a row for each hospital, then mean and worst, with intervals."""
-    methods = methods_shown(record.sites)
+    methods, target = methods_shown(record.sites), record.target
     scale = strip_range(record.sites, metric)
     head = [
         tag("th", Words("Hospital", "医院"), scope="col"),
         *(
-            tag("th", key(method), " ", METHOD[method], scope="col", class_="number")
+            tag(
+                "th",
+                key(method),
+                " ",
+                method_words(method, target.kind),
+                scope="col",
+                class_="number",
+            )
             for method in methods
         ),
         tag("th", strip_axis(scale), scope="col", class_="strip", aria_hidden="true"),
     ]
     body = [_site_row(site, metric, methods, scale) for site in record.sites]
-    foot = [_summary_row(Words("Mean of hospitals", "各院平均"), record.mean[metric], methods)]
-    foot.append(_summary_row(worst_words(metric), record.worst[metric], methods))
     return tag(
         "figure",
         tag(
             "figcaption",
-            tag("h3", METRIC[metric]),
-            tag("p", METRIC_MEANING[metric], class_="note"),
+            tag("h3", metric_words(metric, target.unit)),
+            tag("p", metric_meaning(metric, target.kind), class_="note"),
         ),
-        _table(head, body, foot=foot, kind="results"),
-        *_footnotes(record.sites, metric, methods),
+        table(head, body, foot=_over_sites(record, metric, methods), kind="results"),
+        *_chosen(record, metric),
+        *footnotes(record.sites, metric, methods),
         class_="wide",
     )
+
+
+def _over_sites(record: ResultRecord, metric: str, methods: Sequence[str]) -> list[Html]:
+    """Write mean and worst over hospitals, of a figure that has them."""
+    if metric not in record.mean:
+        return []
+    mean = Words("Mean of hospitals", "各院平均")
+    return [
+        _summary_row(mean, metric, record.mean[metric], methods),
+        _summary_row(worst_words(metric), metric, record.worst[metric], methods),
+    ]
+
+
+def _chosen(record: ResultRecord, metric: str) -> list[Html]:
+    """Say what the hospitals reach with the model that each chose for itself."""
+    if metric not in record.mean or record.mean[metric][CHOSEN] is None:
+        return []
+    mean, worst = (
+        show(metric, record.mean[metric][CHOSEN]),
+        show(metric, record.worst[metric][CHOSEN]),
+    )
+    words = Words(
+        f"With the model that each hospital chose for itself: mean {mean}, worst hospital {worst}.",
+        f"各院使用自己所选的模型时：平均 {mean}，最差医院 {worst}。",
+    )
+    return [tag("p", words, class_="footnote")]
 
 
 def legend(record: ResultRecord) -> Html:
@@ -68,8 +102,8 @@ def legend(record: ResultRecord) -> Html:
         *(
             tag(
                 "div",
-                tag("dt", key(method), " ", METHOD[method]),
-                tag("dd", METHOD_MEANING[method]),
+                tag("dt", key(method), " ", method_words(method, record.target.kind)),
+                tag("dd", method_meaning(method, record.target.kind)),
             )
             for method in shown
         ),
@@ -87,7 +121,7 @@ def member_table(record: ResultRecord, story: Story) -> Html:
         tag("th", Words("Chose to use", "选择使用"), scope="col"),
     ]
     body = [_member_row(site, members.get(site.id)) for site in record.sites]
-    return _table(head, body, kind="members")
+    return table(head, body, kind="members")
 
 
 def terms_list(story: Story) -> Html:
@@ -124,13 +158,11 @@ def evidence_table(story: Story) -> Html:
         )
         for line in story.evidence
     ]
-    return _table(head, body, kind="evidence")
+    return table(head, body, kind="evidence")
 
 
-def _site_row(
-    site: SiteResult, metric: str, methods: Sequence[str], scale: tuple[float, float]
-) -> Html:
-    cells = [_figure_cell(site, metric, method) for method in methods]
+def _site_row(site: SiteResult, metric: str, methods: Sequence[str], scale: Scale) -> Html:
+    cells = [figure_cell(site, metric, method) for method in methods]
     held = Words(f"{site.n_test} held out", f"留出 {site.n_test} 人")
     return tag(
         "tr",
@@ -140,8 +172,9 @@ def _site_row(
     )
 
 
-def _figure_cell(site: SiteResult, metric: str, method: str) -> Html:
-    value = getattr(site, metric)[method]
+def figure_cell(site: SiteResult | SubgroupResult, metric: str, method: str) -> Html:
+    """Write a figure with its interval, or a dash and the reason for it."""
+    value = site.figures[metric][method]
     if value is None:
         words = reason_words(site.undefined.get(f"{metric}.{method}", ""))
         return tag(
@@ -151,25 +184,27 @@ def _figure_cell(site: SiteResult, metric: str, method: str) -> Html:
             class_="number",
         )
     interval = site.intervals[metric][method]
-    bounds = (tag("small", f"{interval[0]:.2f}–{interval[1]:.2f}"),) if interval is not None else ()
-    return tag("td", figure(value), *bounds, class_="number")
+    bounds = "" if interval is None else "–".join(show(metric, end, digits=2) for end in interval)
+    return tag(
+        "td", show(metric, value), *((tag("small", bounds),) if bounds else ()), class_="number"
+    )
 
 
-def _summary_row(title: Words, row: Row, methods: Sequence[str]) -> Html:
+def _summary_row(title: Words, metric: str, row: Row, methods: Sequence[str]) -> Html:
     return tag(
         "tr",
         tag("th", title, scope="row"),
-        *(tag("td", figure(row[method]), class_="number") for method in methods),
+        *(tag("td", show(metric, row[method]), class_="number") for method in methods),
         tag("td", class_="strip"),
     )
 
 
-def _footnotes(sites: Sequence[SiteResult], metric: str, methods: Sequence[str]) -> list[Html]:
+def footnotes(sites: Sequence[SiteResult], metric: str, methods: Sequence[str]) -> list[Html]:
     """Say why each dash is a dash, a reason once with its hospitals."""
     reasons: dict[str, list[Words]] = {}
     for site in sites:
         for method in methods:
-            if getattr(site, metric)[method] is None:
+            if site.figures[metric][method] is None:
                 code = site.undefined.get(f"{metric}.{method}", "")
                 reasons.setdefault(code, [])
                 if spoken(site.title) not in reasons[code]:
@@ -257,9 +292,10 @@ def _short(participant: str) -> Words:
     return Words(name, name)
 
 
-def _table(
+def table(
     head: Sequence[Html], body: Sequence[Html], *, kind: str, foot: Sequence[Html] = ()
 ) -> Html:
+    """Put rows into a table that scrolls on a narrow page."""
     parts = [tag("thead", tag("tr", *head)), tag("tbody", *body)]
     if foot:
         parts.append(tag("tfoot", *foot))
