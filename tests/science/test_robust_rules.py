@@ -36,6 +36,8 @@ RULES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "clipped": ("clipped", {}),
     "median": ("median", {}),
     "trimmed_mean": ("trimmed_mean", {}),
+    "screened_median": ("screened_median", {}),
+    "fltrust": ("fltrust", {"root": "did:web:rehearsal.test:east"}),
     "krum": ("krum", {}),
     "multi-krum": ("krum", {"keep": 0}),
 }
@@ -132,7 +134,7 @@ def test_a_robust_rule_loses_at_most_three_points_to_it(results: Results, rule: 
     assert lost <= POINTS
 
 
-@pytest.mark.parametrize("rule", ["clipped", "median", "trimmed_mean"])
+@pytest.mark.parametrize("rule", ["clipped", "median", "trimmed_mean", "screened_median"])
 def test_a_robust_rule_costs_at_most_three_points_without_attack(
     results: Results, rule: str
 ) -> None:
