@@ -62,7 +62,7 @@ def starts(deal: Deal, settings: Settings = SETTINGS) -> list[Arrays]:
 
 def averaged(deal: Deal, before: Models, after: Models, *, local: Collection[str]) -> list[Arrays]:
     """Average each partition by cases with the rule `fedavg`; arrays named in `local` stay."""
-    names, result = site_names(deal.sites), []
+    names, result = site_names(deal.sites), list[Arrays]()
     for seed in range(len(deal.seeds)):
         places = deal.places(seed)
         start = split_arrays(before[places[0]], local).shared

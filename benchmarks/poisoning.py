@@ -62,6 +62,7 @@ RULES: Mapping[str, Used] = {
     "clipped": Used(rule="clipped", settings={}),
     "median": Used(rule="median", settings={}),
     "trimmed_mean": Used(rule="trimmed_mean", settings={}),
+    "screened_median": Used(rule="screened_median", settings={}),
     "krum": Used(rule="krum", settings={}),
     "multi-krum": Used(rule="krum", settings={"keep": 0}),
     "fltrust": Used(rule="fltrust", settings={"root": site_names(SITES)[0]}),

@@ -153,6 +153,15 @@ def test_a_plan_whose_rounds_may_have_too_few_sites_for_its_rule_is_refused(
     assert caught.value.code == "federation.too_few_sites"
 
 
+def test_a_plan_whose_rule_trusts_somebody_who_is_not_invited_is_refused() -> None:
+    invited = FIVE[0]["participant"]  # type: ignore[index]
+    assert read(rule="fltrust", rule_settings={"root": invited}, invite=FIVE).rule == "fltrust"
+    for settings in ({}, {"root": "did:web:x:nobody"}):
+        with pytest.raises(InputError) as caught:
+            read(rule="fltrust", rule_settings=settings, invite=FIVE)
+        assert caught.value.code == "federation.bad_setting"
+
+
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"title": None}, "title"),
     ({"title": ""}, "title"),

@@ -171,7 +171,7 @@ def _least_krum(settings: Mapping[str, Any]) -> int:
     return max(2 * faulty + 3, faulty + 2 + int(settings["keep"]))
 
 
-_FAULTY = Setting(
+FAULTY = Setting(
     name="faulty_sites",
     kind="whole",
     default=1,
@@ -197,7 +197,7 @@ _CLIPPED_SETTINGS = (
     ),
 )
 _KRUM_SETTINGS = (
-    _FAULTY,
+    FAULTY,
     Setting(
         name="keep",
         kind="whole",
@@ -221,7 +221,7 @@ ROBUST = (
         name="trimmed_mean",
         combine=_trimmed,
         step=add_update,
-        schema=(_FAULTY,),
+        schema=(FAULTY,),
         least_sites=_least_trimmed,
     ),
     Rule(

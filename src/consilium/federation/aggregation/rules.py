@@ -20,13 +20,15 @@ from consilium.federation.aggregation.records import (
     Rule,
 )
 from consilium.federation.aggregation.robust import ROBUST
+from consilium.federation.aggregation.screening import SCREENING
 from consilium.federation.settings_schema import fill_settings
 from consilium.kernel.errors import InputError
 from consilium.kernel.identifiers import ParticipantId
 from consilium.models.weights import Arrays
 
 RULES: Mapping[str, Rule] = {
-    rule.name: rule for rule in (*AVERAGING, *ADAPTIVE, *FAIRNESS, *ROBUST, *FLTRUST, *BAGGING)
+    rule.name: rule
+    for rule in (*AVERAGING, *ADAPTIVE, *FAIRNESS, *ROBUST, *SCREENING, *FLTRUST, *BAGGING)
 }
 """Every rule by name."""
 
