@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from consilium.federation.outcome import Outcome
@@ -10,7 +11,15 @@ from consilium.gate.orders import Invitation, Study
 from consilium.kernel.canonical import Digest, digest_of
 from consilium.kernel.clock import Clock, write_time
 from consilium.kernel.identifiers import ParticipantId
-from consilium.models.passports import Capability, Input, Lineage, Passport, SiteRecord
+from consilium.models.passports import (
+    NO_NOISE,
+    NOISE,
+    Capability,
+    Input,
+    Lineage,
+    Passport,
+    SiteRecord,
+)
 
 TASKS = {
     "binary": "binary classification",
@@ -60,7 +69,17 @@ def make_passport(
         sites=tuple(_site(site, outcome, fingerprints=fingerprints) for site in plan.sites),
         issuer=plan.lead,
         created=write_time(clock.now()),
+        privacy=_privacy(plan),
+        limitations=(NO_NOISE if plan.privacy is None else NOISE,),
     )
+
+
+def _privacy(plan: Study) -> dict[str, Any]:
+    """Say what each hospital's ledger was charged, and the ranges that a user must scale by."""
+    if plan.privacy is None:
+        return {}
+    ranges = {one.name: list(one.range) for one in plan.features if one.range}
+    return {**asdict(plan.privacy), "ranges": ranges}
 
 
 def _capability(plan: Study) -> Capability:

@@ -29,6 +29,10 @@ from consilium.ledger.statements import peek_statement, sign_statement, verify_s
 KIND = "passport"
 RESEARCH_ONLY = "Research use. Not a medical device; not for decisions about single patients."
 NO_NOISE = "No differential privacy was applied; updates were bounded in shape and number only."
+NOISE = (
+    "Each training patient is hidden by noise at the epsilon and delta said under privacy; "
+    "inputs are scaled by the declared ranges."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,18 @@ at all: settings, fields, model, what would leave and how long a round takes.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from consilium.federation.contract import Chance, EvaluationPlan, Needs, Recipe
+from consilium.federation.noise.presets import (
+    declare_ranges,
+    plan_noise,
+    read_wish,
+    settings_of,
+)
 from consilium.federation.registry import Recipes
-from consilium.federation.simulation import Simulated, simulate
+from consilium.federation.simulation import Simulated, rehearsed_secret, simulate
 from consilium.federation.workshop.mock import Ranges, mock_sides
 from consilium.gate.facts import CountRule, check_facts
 from consilium.kernel.canonical import digest_json
@@ -81,13 +87,19 @@ def rehearse(
     if installed is None:
         raise NotFoundError("space.no_recipe", recipe=study.recipe)
     recipe = installed.load()
-    settings = recipe.read_settings(installed.check_settings(study.settings))
+    wish = read_wish(study.privacy) if study.privacy else None
+    noise = (
+        {} if wish is None else settings_of(wish, plan_noise(wish, rounds=study.rounds, cases=0))
+    )
+    settings = recipe.read_settings(installed.check_settings(study.settings | noise))
     schemas = {
         member: Schema.from_toml(schema_of(space.get_dataset(member, name)), file=name)
         for member, name in study.datasets.items()
     }
     lead = schemas.get(study.lead, next(iter(schemas.values())))
     needs = needs_of(lead)
+    if wish is not None and noise["noise"]:
+        needs = replace(needs, features=declare_ranges(needs.features, wish, _ranges(lead)))
     sides = {
         member: mock_sides(needs, seed=_seed(study, member), n=rows, ranges=_ranges(schema))
         for member, schema in schemas.items()
@@ -136,7 +148,11 @@ def _judge(
         needs=needs,
         start=recipe.initial(needs, simulated.settings, seed=study.seed),
         rounds=1,
-        chance=Chance(seed=study.seed, participant=ParticipantId(member)),
+        chance=Chance(
+            seed=study.seed,
+            participant=ParticipantId(member),
+            secret=rehearsed_secret(study.seed),
+        ),
         resamples=20,
         kept=simulated.kept[member],
     )

@@ -22,6 +22,8 @@ from consilium.federation.noise.presets import (
 from consilium.federation.noise.scaling import scale_by_range
 from consilium.federation.noise.source import NoiseSource
 from consilium.federation.noise.steps import Patients, clip_rows, logistic_gradients, noisy_mean
+from consilium.federation.outcome import Outcome
+from consilium.federation.passport import make_passport
 from consilium.federation.ports import Task
 from consilium.federation.recipes.tabular_logistic import RECIPE
 from consilium.federation.simulation import simulate
@@ -30,8 +32,10 @@ from consilium.gate.accounting import epsilon_of
 from consilium.gate.facts import CountRule, check_facts
 from consilium.gate.orders import FieldNeed, NoisePlan
 from consilium.gate.replies import read_reply
+from consilium.kernel.clock import SystemClock
 from consilium.kernel.errors import InputError, StateError
 from consilium.kernel.identifiers import ParticipantId
+from consilium.models.passports import NOISE, Passport
 
 SECRET = b"0123456789abcdef" * 2
 
@@ -306,3 +310,13 @@ def test_the_update_of_a_site_says_its_cases_and_no_loss(tmp_path: Path) -> None
     assert one.facts == {}
     for name, array in one.arrays.items():
         np.testing.assert_array_equal(array, again.arrays[name])
+
+
+def test_the_passport_says_what_was_spent_and_how_to_scale(tmp_path: Path) -> None:
+    study = rehearsed(tmp_path).study
+    outcome = Outcome(plan=study, model=b"model", answers={}, statements={}, rounds=())
+    passport = make_passport(outcome, fingerprints={}, clock=SystemClock())
+    assert (passport.privacy["epsilon"], passport.privacy["delta"]) == (4.0, 1e-5)
+    assert passport.privacy["ranges"]["x0"] == [-3.0, 3.0]
+    assert passport.limitations == (NOISE,)
+    assert Passport.from_record(passport.as_record()).privacy == passport.privacy

@@ -46,3 +46,12 @@ def test_an_unknown_recipe_or_study_is_named(space: SpacePlan) -> None:
     with pytest.raises(NotFoundError) as study:
         space.get_study("none")
     assert study.value.code == "space.no_study"
+
+
+def test_a_study_with_noise_is_rehearsed_with_the_noise_of_its_preset(space: SpacePlan) -> None:
+    study = replace(space.get_study(), privacy={"preset": "strict"})
+    found = rehearse(space, study, rounds=2, rows=60)
+    assert all(site.loss_first is None for site in found.sites)
+    with pytest.raises(InputError) as refusal:
+        rehearse(space, replace(study, privacy={"preset": "odd"}))
+    assert refusal.value.code == "study.bad_plan"

@@ -31,13 +31,15 @@ from consilium.federation.registry import InstalledRecipe
 from consilium.federation.workshop.mock import mock_needs, mock_sides
 from consilium.gate.facts import CountRule, check_facts
 from consilium.gate.orders import TARGETS
-from consilium.kernel.errors import ConsiliumError, InputError
+from consilium.kernel.errors import ConsiliumError, InputError, StateError
 from consilium.kernel.identifiers import ParticipantId
 from consilium.models.weights import Arrays, pack_arrays, unpack_arrays
 
 ROUNDS = 3
 _SEED = 42
 _MIN_CASES = 10
+_NOISE = {"clip": 1.0, "noise": 1.0, "rate": 0.5, "local_steps": 2}
+"""Settings that every recipe with the capability `noise` has; a plan sets them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +69,12 @@ class Trial:
     settings: Any
     sides: tuple[Cases, Cases]
     participant: str = "did:web:mock:north"
+    secret: bytes = b""
 
     @property
     def chance(self) -> Chance:
         """The site's source of randomness."""
-        return Chance(seed=_SEED, participant=ParticipantId(self.participant))
+        return Chance(seed=_SEED, participant=ParticipantId(self.participant), secret=self.secret)
 
     @cached_property
     def start(self) -> Arrays:
@@ -363,6 +366,41 @@ def _small_and_one_sided_sites_take_part(trial: Trial, _: InstalledRecipe) -> No
         other.judge()
 
 
+def _noise_hides_patients(trial: Trial, installed: InstalledRecipe) -> None:
+    """With noise nothing is learnt before training, no figure leaves, and the secret counts."""
+    if not installed.capability.noise:
+        return
+    features = tuple(
+        replace(one, range=(0.0, 100.0)) if one.kind == "number" else one
+        for one in trial.needs.features
+    )
+    noisy = replace(
+        trial,
+        needs=replace(trial.needs, features=features),
+        settings=trial.recipe.read_settings(_NOISE),
+        secret=b"a secret of thirty-two bytes....",
+    )
+    trained, other = noisy.train(), replace(noisy, secret=noisy.secret[::-1]).train()
+    _need(not trained.facts, "train reports figures beside its noise")
+    _need(_same(trained.arrays, noisy.train().arrays), "the same secret gives other noise")
+    _need(not _same(trained.arrays, other.arrays), "another secret gives the same noise")
+    try:
+        replace(noisy, secret=b"").train()
+    except StateError:
+        _scales_without_patients(noisy)
+        return
+    raise FlawError("it draws noise without a secret")
+
+
+def _scales_without_patients(noisy: Trial) -> None:
+    """Inputs of a patient do not depend on who else is in the training part."""
+    train, held_out = noisy.sides
+    half = np.isin(train.group, np.unique(train.group)[::2])
+    alone = noisy.prepare((train.take(half), held_out)).held_out
+    together = noisy.prepared.held_out
+    _need(_bytes_of(alone) == _bytes_of(together), "prepare learns from patients, without noise")
+
+
 def _bytes_of(cases: Cases) -> bytes:
     return pack_arrays({"x": cases.x, "y": cases.y, "group": cases.group, **cases.tensors})
 
@@ -382,5 +420,6 @@ CHECKS: tuple[Check, ...] = (
     _a_patient_is_predicted_alone,
     _it_learns,
     _small_and_one_sided_sites_take_part,
+    _noise_hides_patients,
 )
 """Every check, in the order of a round."""

@@ -66,9 +66,8 @@ def test_a_fact_that_may_not_leave_is_found() -> None:
         trained = TabularLogistic.train(self, cases, start, settings, **how)
         return replace(trained, facts={**trained.facts, "first_patient": float(cases.x[0, 0])})
 
-    assert findings_of(train=train) == {
-        "What training and evaluation report passes the output gate"
-    }
+    held = "What training and evaluation report passes the output gate"
+    assert findings_of(train=train) == {held, "With noise nothing is learnt before training"}
 
 
 def test_a_prediction_that_depends_on_the_others_is_found() -> None:
@@ -96,3 +95,26 @@ def test_the_input_must_stay_as_it_was() -> None:
         return TabularLogistic.train(self, cases, start, settings, **how)
 
     assert "A repeated round gives the same bytes" in findings_of(train=train)
+
+
+def test_noise_from_the_plans_seed_and_losses_beside_it_are_found() -> None:
+    def seeded(self: Any, cases: Cases, start: Any, settings: Any, **how: Any) -> Trained:
+        chance = replace(how["chance"], secret=b"0" * 32)
+        return TabularLogistic.train(self, cases, start, settings, **(how | {"chance": chance}))
+
+    def talking(self: Any, cases: Cases, start: Any, settings: Any, **how: Any) -> Trained:
+        trained = TabularLogistic.train(self, cases, start, settings, **how)
+        return replace(trained, facts={"loss_before": 1.0, "loss_after": 0.5})
+
+    held = "With noise nothing is learnt before training"
+    assert held in findings_of(train=seeded)
+    assert held in findings_of(train=talking)
+
+
+def test_a_scaling_learnt_from_patients_beside_noise_is_found() -> None:
+    def prepare(self: Any, train: Cases, held_out: Cases, **how: Any) -> Prepared:
+        found = TabularLogistic.prepare(self, train, held_out, **how)
+        shift = np.nanmean(train.x[:, 0])
+        return replace(found, held_out=replace(found.held_out, x=found.held_out.x - shift))
+
+    assert "With noise nothing is learnt before training" in findings_of(prepare=prepare)
