@@ -62,6 +62,8 @@ class Draft:
 
     `features` may stay empty; then the lead's own dataset, or the first that
     is found in the catalogue, says which columns every site must have.
+    `modalities` names those that the study uses, if not just the lead's own;
+    `subgroups` the groups of patients to judge apart (`sex`, `age:40,60`).
     """
 
     title: str
@@ -78,6 +80,8 @@ class Draft:
     deadline_s: float = 60.0
     seed: int = 42
     days: int = 30
+    modalities: tuple[str, ...] = ()
+    subgroups: tuple[str, ...] = ()
     secure: Masking | None = None
 
 
@@ -274,6 +278,7 @@ def make_proposal(
         ),
         secure=draft.secure,
         privacy=noise,
+        subgroups=draft.subgroups,
     )
     return Proposal(plan=check_study(plan), start=start)
 

@@ -21,6 +21,7 @@ from consilium.federation.outcome import Outcome, result_record, verify_outcome
 from consilium.federation.passport import make_passport
 from consilium.federation.proposal import make_proposal, read_draft, starting_model
 from consilium.federation.recruitment import ANSWER_S, Recruit, close_study, open_study, recruit
+from consilium.federation.recruits import invitations_of, modalities_of, schema_of
 from consilium.federation.registry import Recipes
 from consilium.federation.states import LIVE, StudyState
 from consilium.federation.store import PAGE, add_event, get_study, list_events, list_studies
@@ -206,13 +207,14 @@ class Lead:
                 quorum=draft.quorum,
             )
         self._say("recruited", {"sites": _describe(recruits)})
+        schema = schema_of(recruits, me=self.connector.me, modalities=draft.modalities)
         proposal = make_proposal(
             self.study,
             draft,
             space=self.office.space,
             lead=self.connector.me,
-            sites=[one.invitation for one in recruits],
-            schema=_schema_of(recruits, me=self.connector.me),
+            sites=invitations_of(recruits, modalities=modalities_of(schema)),
+            schema=schema,
             not_after=min(read_time(one.listing.terms.not_after) for one in recruits),
             recipes=self.office.recipes,
             clock=self.connector.clock,
@@ -349,17 +351,6 @@ class Lead:
     def _move(self, state: StudyState, *, reason: str = "") -> None:
         with self.connector.database.write() as tx:
             move_study(tx, self.study, state, clock=self.connector.clock, reason=reason)
-
-
-def _schema_of(recruits: list[Recruit], *, me: ParticipantId) -> dict[str, Any]:
-    """Take the columns that every site must have from our own dataset, or the first found."""
-    ours = [one.listing for one in recruits if one.listing.participant == me]
-    listing = (ours or [one.listing for one in recruits])[0]
-    return {
-        "features": [asdict(column) for column in listing.columns],
-        "label": listing.label["field"],
-        "target": listing.target,
-    }
 
 
 def _describe(recruits: list[Recruit]) -> list[dict[str, Any]]:

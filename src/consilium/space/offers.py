@@ -19,7 +19,7 @@ from consilium.space.plans import StudyPlan, TermsPlan
 
 _DRAFT = (
     "title", "question", "purpose", "recipe", "settings", "rule", "rule_settings", "privacy",
-    "rounds", "quorum", "deadline_s", "seed", "secure",
+    "rounds", "quorum", "deadline_s", "seed", "secure", "modalities", "subgroups",
 )  # fmt: skip
 _OPTIONAL = (
     "min_participants", "epsilon", "delta", "outputs", "secure_aggregation", "spatial",

@@ -93,6 +93,8 @@ class StudyPlan:
     deadline_s: float
     seed: int
     secure: dict[str, Any] | None = None
+    modalities: tuple[str, ...] = ()
+    subgroups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

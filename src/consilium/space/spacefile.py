@@ -200,6 +200,8 @@ def _plan(section: Section, *, lead: str) -> StudyPlan:
         deadline_s=section.number("deadline_s", low=1, high=86_400, default=60),
         seed=section.whole("seed", low=0, high=2**32 - 1, default=42),
         secure=secure,
+        modalities=section.texts("modalities", default=()),
+        subgroups=section.texts("subgroups", default=()),
     )
 
 
