@@ -1,4 +1,4 @@
-"""A plan's fields come from whoever has them; a hospital that lacks a modality says so by its catalogue."""
+"""A plan takes fields from whoever has them; who lacks a modality shows in the catalogue."""
 
 from __future__ import annotations
 
