@@ -12,17 +12,19 @@ import io
 import itertools
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from typing import BinaryIO
 
 import numpy as np
 
 from consilium.federation.contract import Cases, Needs
 from consilium.federation.ports import EVALUATE
+from consilium.federation.secure import PassingMemory, SumDesk
 from consilium.gate.facts import CountRule, check_facts
 from consilium.gate.orders import Invitation, Order, peek_study
 from consilium.gate.replies import TRAIN, Answer, pack_reply
+from consilium.gate.sums import MASKED, Question, SumPlace
 from consilium.gate.updates import check_layout, largest_update, plan_layout, read_update
 from consilium.kernel.canonical import Digest, Json
 from consilium.kernel.errors import DeniedError
@@ -59,6 +61,11 @@ class LocalDesk:
     _kept: dict[int, bytes] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @cached_property
+    def sums(self) -> SumDesk:
+        """The hospital's part in secure sums."""
+        return SumDesk(self.participant, key=self.key, memory=PassingMemory())
 
     @property
     def invitation(self) -> Invitation:
@@ -114,7 +121,8 @@ class LocalDesk:
 
         Discloses
         ---------
-        The update's arrays and the judged facts.
+        The update's arrays and the judged facts; of a secure plan's training
+        the masked arrays alone.
         """
         with self._lock:
             taken = self._open.pop(lease, None)
@@ -142,7 +150,33 @@ class LocalDesk:
             facts=checked,
             work_s=float(work_s),  # type: ignore[arg-type]
         )
+        if study.secure is not None and kind == TRAIN:
+            place = SumPlace(study=study, order=order, round=number, model=model)
+            masked = self.sums.mask(place, arrays, cases=answer.n)
+            answer = replace(answer, n=0, facts={}, masked=masked.statement)
+            arrays = {MASKED: masked.vector}
         return pack_reply(self.key, answer, update=pack_arrays(arrays))
+
+    def converse(self, order: bytes, question: Question) -> bytes:
+        """Answer one step of a secure sum.
+
+        Raises
+        ------
+        DeniedError, InputError, IntegrityError, StateError
+            As `SumDesk.answer`.
+
+        Discloses
+        ---------
+        As `SumDesk.answer`.
+        """
+        read = _read_order(order)
+        place = SumPlace(
+            study=peek_study(read.signed_study),
+            order=read,
+            round=question.round,
+            model=question.model,
+        )
+        return self.sums.answer(place, question)
 
 
 @lru_cache(maxsize=4)
