@@ -13,7 +13,7 @@ import itertools
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import BinaryIO
 
 import numpy as np
@@ -61,10 +61,11 @@ class LocalDesk:
     _kept: dict[int, bytes] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _sums: SumDesk = field(init=False)
 
-    def __post_init__(self) -> None:
-        self._sums = SumDesk(self.participant, key=self.key, memory=PassingMemory())
+    @cached_property
+    def sums(self) -> SumDesk:
+        """The hospital's part in secure sums."""
+        return SumDesk(self.participant, key=self.key, memory=PassingMemory())
 
     @property
     def invitation(self) -> Invitation:
@@ -120,7 +121,8 @@ class LocalDesk:
 
         Discloses
         ---------
-        The update's arrays and the judged facts.
+        The update's arrays and the judged facts; of a secure plan's training
+        the masked arrays alone.
         """
         with self._lock:
             taken = self._open.pop(lease, None)
@@ -150,7 +152,7 @@ class LocalDesk:
         )
         if study.secure is not None and kind == TRAIN:
             place = SumPlace(study=study, order=order, round=number, model=model)
-            masked = self._sums.mask(place, arrays, cases=answer.n)
+            masked = self.sums.mask(place, arrays, cases=answer.n)
             answer = replace(answer, n=0, facts={}, masked=masked.statement)
             arrays = {MASKED: masked.vector}
         return pack_reply(self.key, answer, update=pack_arrays(arrays))
@@ -158,9 +160,14 @@ class LocalDesk:
     def converse(self, order: bytes, question: Question) -> bytes:
         """Answer one step of a secure sum.
 
+        Raises
+        ------
+        DeniedError, InputError, IntegrityError, StateError
+            As `SumDesk.answer`.
+
         Discloses
         ---------
-        What the step says; never an update.
+        As `SumDesk.answer`.
         """
         read = _read_order(order)
         place = SumPlace(
@@ -169,7 +176,7 @@ class LocalDesk:
             round=question.round,
             model=question.model,
         )
-        return self._sums.answer(place, question)
+        return self.sums.answer(place, question)
 
 
 @lru_cache(maxsize=4)

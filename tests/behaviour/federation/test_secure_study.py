@@ -9,13 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 from federation_rehearsal import (
+    RECIPES,
     Rehearsal,
     SiteData,
     await_end,
+    make_cases,
     make_rehearsal,
+    number_features,
     weights_of,
 )
 
+from consilium.federation.contract import Cases, Needs
+from consilium.federation.local_desk import local_desks
+from consilium.federation.local_study import local_study
 from consilium.federation.ports import Engine
 from consilium.gate.orders import Masking
 
@@ -83,3 +89,21 @@ def test_a_hospital_that_leaves_in_the_middle_of_a_sum_is_lost_and_the_study_goe
     assert folder.rounds() == [1, 2]
     assert len(folder.closed_round(2).confirmed) == 3
     assert gone in folder.closed_round(2).replies
+
+
+def test_simulated_hospitals_sum_securely_too(tmp_path: Path) -> None:
+    needs = Needs(features=number_features(4))
+    sides = []
+    for number in range(4):
+        data = make_cases(number)
+        cases = Cases(x=data.x, y=data.y, group=np.arange(len(data.y)))
+        sides.append((cases.take(data.part == 0), cases.take(data.part == 1)))
+    desks, finals = local_desks("simulated", sides, needs), {}
+    for name, secure in (("plain", None), ("secure", MASKS)):
+        study = local_study(
+            desks, needs=needs, recipe="tabular-logistic", rounds=2, recipes=RECIPES, secure=secure
+        )
+        folder = study.run(tmp_path / name, recipes=RECIPES, timeout_s=60)
+        finals[name] = weights_of(folder.final())
+    assert len(folder.closed_round(2).confirmed) == 4
+    np.testing.assert_allclose(finals["secure"], finals["plain"], rtol=0, atol=1e-5)
