@@ -23,6 +23,15 @@ TWO_CLASSES = ("cleveland", "hungary", "va")
 """The Swiss held-out part has one negative: its AUROC says nothing."""
 SINGLE = ("federated", "recalibrated", "fine_tuned", "personalised", "local")
 RIDGE = "local, ridge chosen by all homes"
+PAIRS = (
+    ("personalised", "federated"),
+    ("personalised", "majority"),
+    ("personalised", "local, plain descent"),
+    ("personalised", RIDGE),
+    ("personalised", "local"),
+    ("personalised, own pull", "local"),
+)
+"""What is compared at the homes, on the same subjects."""
 BASELINES = ("majority", "pooled")
 Records = Mapping[str, Mapping[str, Any]]
 
@@ -158,10 +167,10 @@ def _parkinson(records: Records, seeds: Sequence[int]) -> dict[str, Any]:
                 f"{score} {row:<33} MAE {mae['value']:.3f} [{mae['low']:.3f}, {mae['high']:.3f}]"
                 f"  RMSE {rmse['value']:.3f}"
             )
-        for other in ("local", "local, plain descent", RIDGE, "federated"):
-            off = _over_homes(errors["mae"]["personalised"] - errors["mae"][other])
-            rows[f"{score} personalised - {other}"] = {"mae": off.as_record()}
-            lines.append(f"{score} personalised less {other}: MAE {_spread(off)}")
+        for one, other in PAIRS:
+            off = _over_homes(errors["mae"][one] - errors["mae"][other])
+            rows[f"{score} {one} - {other}"] = {"mae": off.as_record()}
+            lines.append(f"{score} {one} less {other}: MAE {_spread(off)}")
         lines.append(f"{score} by time inside the training part: {_pulls(records, score)}")
     return {"rows": rows, "lines": lines}
 

@@ -176,27 +176,31 @@ def run_parkinson(score: str, seed: int, *, strengths: dict[str, Any]) -> dict[s
     tables = parkinson(score)
     said, _ = say_all(voice_way(pull=strengths["ditto"]), tables, seed=seed, pooled=False)
     one = GLOBAL.simulate(tables, seed=seed)
-    homes = voice_way().simulate(tables, seed=seed).prepared
+    shared = voice_way().simulate(tables, seed=seed)
     zeros = LINEAR.initial(tables.needs, voice_way().typed(), seed=seed)
     pooled = GLOBAL.pool(tables, seed=seed)
-    for (site, rows), own in zip(said.items(), strengths["own"], strict=True):
+    for place, (site, rows) in enumerate(said.items()):
+        home = shared.prepared[site]
         del rows["chosen"]
         # Without a home's own intercept the shared slopes say no level.
         rows["global slopes, own intercept"] = rows.pop("recalibrated")
         rows["federated"] = plain(one.predict(site, one.prepared[site].held_out))
         rows["local, plain descent"] = rows.pop("local")
-        rows["local"] = _near(homes[site], zeros, own)
-        rows["local, ridge chosen by all homes"] = _near(homes[site], zeros, strengths["ridge"])
+        rows["local"] = _near(home, zeros, strengths["own ridge"][place])
+        rows["personalised, own pull"] = _near(home, shared.model, strengths["own ditto"][place])
+        rows["local, ridge chosen by all homes"] = _near(home, zeros, strengths["ridge"])
         rows["pooled"] = pooled[site]
     return {"said": said}
 
 
 def choose_strengths(errors: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
-    """Choose pull and ridge by all homes' mean error, and each home's own ridge by its own."""
-    best = {kind: min(PULLS, key=lambda p: np.mean(errors[kind][str(p)])) for kind in errors}
-    homes = range(len(errors["ridge"][str(PULLS[0])]))
-    own = [min(PULLS, key=lambda p: errors["ridge"][str(p)][home]) for home in homes]
-    return {**best, "own": own}
+    """Choose pull and ridge by all homes' mean error, and each home's own by its own."""
+    found: dict[str, Any] = {}
+    for kind, by_pull in errors.items():
+        table = np.array([by_pull[str(pull)] for pull in PULLS])
+        found[kind] = PULLS[int(table.mean(axis=1).argmin())]
+        found[f"own {kind}"] = [PULLS[place] for place in table.argmin(axis=0)]
+    return found
 
 
 def _near(rows: Prepared, model: Any, pull: float) -> list[float]:
