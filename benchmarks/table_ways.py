@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.table_data import Tables, glioma, heart, parkinson
 from benchmarks.table_methods import Said, Way, mae_of, plain, say_all, without_federation
-from consilium.federation.contract import Cases, Chance, Recipe
+from consilium.federation.contract import Cases, Chance, Prepared, Recipe
 from consilium.federation.evaluation import kind_of
 from consilium.federation.recipes.tabular_linear import RECIPE as LINEAR
 from consilium.federation.recipes.tabular_logistic import RECIPE as LOGISTIC
@@ -58,7 +58,8 @@ LEFT_OUT = (
     "University of Florida",
 )
 """The hospitals with ten cases or more of both grades."""
-_VOICE = {"learning_rate": 0.05, "batch_size": 16, "local_steps": 20}
+_VOICE = {"learning_rate": 0.005, "batch_size": 16, "local_steps": 20}
+"""Steps of 0.05 diverged in training at a home with outliers; smaller steps, more rounds."""
 PULLS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Strengths tried on the training part: Ditto's pull, and the ridge of local-only training."""
 
@@ -139,66 +140,75 @@ def _read(recipe: Recipe, model: Any, settings: Any, guest: Cases, tables: Table
 def voice_way(*, pull: float = 0.1) -> Way:
     """Slopes shared, intercept and personal slopes at home."""
     settings = {**_VOICE, "intercept": "site", "personal": "ditto", "personal_lambda": pull}
-    return Way(recipe=LINEAR, settings=settings, rounds=30)
+    return Way(recipe=LINEAR, settings=settings, rounds=100)
 
 
-GLOBAL = Way(
-    recipe=LINEAR,
-    settings={"learning_rate": 0.005, "batch_size": 16, "local_steps": 20, "scaling": "shared"},
-    rounds=101,
-)
-"""One model for everybody, age and sex included. With steps of 0.05 a home with outliers diverged
-in training; smaller steps, more rounds."""
+GLOBAL = Way(recipe=LINEAR, settings={**_VOICE, "scaling": "shared"}, rounds=101)
+"""One model for everybody, age and sex included."""
 
 
 def run_parkinson_pulls(score: str, seed: int) -> dict[str, Any]:
-    """Score every pull, and every ridge of a home alone, by time inside the training part."""
+    """Score every pull, and every ridge of a home alone, by time inside the training part.
+
+    Errors by strength: each home's, in the order of the homes.
+    """
     tables = parkinson(score, inside=True)
-    found: dict[str, dict[str, float]] = {"ditto": {}, "ridge": {}}
-    for pull in PULLS:
-        way = voice_way(pull=pull)
-        run = way.simulate(tables, seed=seed)
-        errors = [
-            mae_of(rows.held_out.y, run.predict(site, rows.held_out, personal=True))
-            for site, rows in run.prepared.items()
-        ]
-        found["ditto"][str(pull)] = float(np.mean(errors))
-        alone = [
-            mae_of(sides[1].y, np.asarray(_ridge(tables, site, pull)))
-            for site, sides in tables.sites.items()
-        ]
-        found["ridge"][str(pull)] = float(np.mean(alone))
-    return {"errors": found}
+    run = voice_way().simulate(tables, seed=seed)
+    zeros = LINEAR.initial(tables.needs, voice_way().typed(), seed=seed)
+    return {
+        kind: {
+            str(pull): [
+                mae_of(rows.held_out.y, np.asarray(_near(rows, model, pull)))
+                for rows in run.prepared.values()
+            ]
+            for pull in PULLS
+        }
+        for kind, model in (("ditto", run.model), ("ridge", zeros))
+    }
 
 
-def run_parkinson(score: str, seed: int, *, pull: float, ridge: float) -> dict[str, Any]:
-    """Run the 42 homes with the pull and the ridge that the training part chose."""
+def run_parkinson(score: str, seed: int, *, strengths: dict[str, Any]) -> dict[str, Any]:
+    """Run the 42 homes with the strengths that the training parts chose.
+
+    `strengths` are what `choose_strengths` returns. Patients are what a site
+    chooses by; a home has one, so the product's own choice is no row here.
+    """
     tables = parkinson(score)
-    said, chosen = say_all(voice_way(pull=pull), tables, seed=seed, pooled=False)
+    said, _ = say_all(voice_way(pull=strengths["ditto"]), tables, seed=seed, pooled=False)
     one = GLOBAL.simulate(tables, seed=seed)
+    shared = voice_way().simulate(tables, seed=seed)
+    zeros = LINEAR.initial(tables.needs, voice_way().typed(), seed=seed)
     pooled = GLOBAL.pool(tables, seed=seed)
-    for site, rows in said.items():
+    for place, (site, rows) in enumerate(said.items()):
+        home = shared.prepared[site]
+        del rows["chosen"]
         # Without a home's own intercept the shared slopes say no level.
         rows["global slopes, own intercept"] = rows.pop("recalibrated")
         rows["federated"] = plain(one.predict(site, one.prepared[site].held_out))
-        rows["local ridge"] = _ridge(tables, site, ridge)
+        rows["local, plain descent"] = rows.pop("local")
+        rows["local"] = _near(home, zeros, strengths["own ridge"][place])
+        rows["personalised, own pull"] = _near(home, shared.model, strengths["own ditto"][place])
+        rows["local, ridge chosen by all homes"] = _near(home, zeros, strengths["ridge"])
         rows["pooled"] = pooled[site]
-    return {"said": said, "chosen": chosen}
+    return {"said": said}
 
 
-def _ridge(tables: Tables, site: str, strength: float) -> list[float]:
-    """Fit a home's own ridge exactly: Ditto's personal model with the pull to 0."""
-    settings = voice_way(pull=strength).typed()
-    prepared = LINEAR.prepare(
-        *tables.sites[site],
-        needs=tables.needs,
-        settings=settings,
-        chance=Chance(seed=0, participant=ParticipantId(site)),
-    )
-    start = LINEAR.initial(tables.needs, settings, seed=0)
-    chance = Chance(seed=0, participant=ParticipantId(site))
-    trained = LINEAR.train(prepared.train, start, settings, chance=chance, number=1, kept={})
-    return plain(LINEAR.predict(prepared.held_out, start, settings, kept=trained.kept))
+def choose_strengths(errors: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
+    """Choose pull and ridge by all homes' mean error, and each home's own by its own."""
+    found: dict[str, Any] = {}
+    for kind, by_pull in errors.items():
+        table = np.array([by_pull[str(pull)] for pull in PULLS])
+        found[kind] = PULLS[int(table.mean(axis=1).argmin())]
+        found[f"own {kind}"] = [PULLS[place] for place in table.argmin(axis=0)]
+    return found
+
+
+def _near(rows: Prepared, model: Any, pull: float) -> list[float]:
+    """Fit a home's slopes near a model's; near zeros it is the home's own ridge."""
+    settings = voice_way(pull=pull).typed()
+    chance = Chance(seed=0, participant=ParticipantId("home"))
+    kept = LINEAR.train(rows.train, model, settings, chance=chance, number=1, kept={}).kept
+    return plain(LINEAR.predict(rows.held_out, model, settings, kept=kept))
 
 
 def merge(parts: list[Said]) -> Said:

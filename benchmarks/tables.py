@@ -115,14 +115,11 @@ def _parkinson(seeds: Sequence[int], found: Mapping[str, Record]) -> Any:
     for score in ("motor_UPDRS", "total_UPDRS"):
         pulls = f"parkinson/{score}/pulls"
         yield pulls, lambda s=score: ways.run_parkinson_pulls(s, 42)
-        errors = found[pulls]["errors"]
-        pull, ridge = (
-            float(min(errors[kind], key=errors[kind].get)) for kind in ("ditto", "ridge")
-        )
+        strengths = ways.choose_strengths(found[pulls])
         for seed in seeds:
             yield (
                 f"parkinson/{score}/{seed}",
-                lambda s=score, n=seed, p=pull, r=ridge: ways.run_parkinson(s, n, pull=p, ridge=r),
+                lambda s=score, n=seed, c=strengths: ways.run_parkinson(s, n, strengths=c),
             )
 
 

@@ -79,7 +79,8 @@ def test_glioma_grade_is_told_at_hospitals_that_trained_nothing() -> None:
 
 def test_a_home_s_own_model_follows_it_better_than_one_for_everybody() -> None:
     truth = {site: held_out for site, (_, held_out) in parkinson("motor_UPDRS").sites.items()}
-    said = ways.run_parkinson("motor_UPDRS", SEED, pull=0.001, ridge=0.03)["said"]
+    strengths = ways.choose_strengths(ways.run_parkinson_pulls("motor_UPDRS", SEED))
+    said = ways.run_parkinson("motor_UPDRS", SEED, strengths=strengths)["said"]
     found = Found(truth=truth, said=[said])
     own, everybody, slopes = (
         _mean(found, mae_of, row, truth)

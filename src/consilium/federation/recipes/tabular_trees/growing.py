@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xgboost
 
 from consilium.federation.contract import Matrix, Vector
 from consilium.federation.recipes.tabular_trees.forest import (
@@ -105,6 +104,9 @@ def _boost(
     x: Matrix, y: Vector, margin: Matrix, *, loss: Loss, settings: Settings
 ) -> list[dict[str, Any]]:
     """Run XGBoost for one round; return its trees as plain records."""
+    # Here alone, so that planning a study and predicting need no extra.
+    import xgboost
+
     data = xgboost.DMatrix(x.astype(np.float32), label=y)
     data.set_base_margin(margin if loss.outputs > 1 else margin[:, 0])
     booster = xgboost.train(
