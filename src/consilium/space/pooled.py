@@ -97,7 +97,7 @@ def pooled_rows(plan: SpacePlan, study: StudyPlan) -> dict[str, dict[str, Mappin
     ends = np.cumsum([len(each.y) for _, each in sides.values()])
     rows = np.split(np.arange(held_out.n), ends[:-1])
     return {
-        site: _judge(needs, held_out.take(mine), raw[mine], seed=study.seed)
+        site: judge_rows(needs, held_out.take(mine), raw[mine], seed=study.seed)
         for site, mine in zip(sides, rows, strict=True)
     }
 
@@ -138,10 +138,25 @@ def _open_table(dataset: DatasetPlan) -> _Table:
     return _Table(file=io.BytesIO(data), needs=needs)
 
 
-def _judge(
+def judge_rows(
     needs: Needs, held_out: Cases, raw: Tensor, *, seed: int
 ) -> dict[str, Mapping[str, Any]]:
-    """Measure as a hospital does, and round as its output gate does."""
+    """Measure predictions as a hospital does, and round them as its output gate does.
+
+    Parameters
+    ----------
+    needs : Needs
+        The study's fields and target; any kind.
+    held_out : Cases
+        One hospital's held-out part, as the recipe prepared it.
+    raw : array
+        The recipe's predictions for it, rows along the first axis.
+
+    Returns
+    -------
+    dict
+        Measurement records by the figures' names in the result record.
+    """
     kind, names = kind_of(needs.target), metrics_of(needs.target.kind)
     if not np.isfinite(raw).all():
         lost = Measurement(value=None, n=held_out.n, reason=NOT_FINITE)

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from consilium.kernel.errors import InputError
-from consilium.measures import dice
+from consilium.measures import dice, measure_masks
 
 
 def test_dice_is_the_f1_score_of_pixels() -> None:
@@ -33,3 +33,28 @@ def test_two_empty_masks_have_none() -> None:
 def test_other_shapes_and_values_are_refused(drawn: object) -> None:
     with pytest.raises(InputError, match="cannot be compared"):
         dice([[1, 0], [0, 0]], drawn)  # type: ignore[arg-type]
+
+
+def test_masks_are_measured_image_by_image_and_undefined_ones_left_out() -> None:
+    truth = np.zeros((3, 2, 2), dtype=np.uint8)
+    drawn = np.zeros((3, 2, 2), dtype=np.uint8)
+    truth[0, 0] = 1  # two pixels marked, one of them drawn
+    drawn[0, 0, 0] = 1
+    drawn[1, 0, 0] = 1  # nothing marked, one drawn; the third image is empty in both
+    found = measure_masks(truth, drawn, group=[0, 1, 2], seed=0, resamples=50)
+    assert (found["dice"].value, found["dice"].n) == (pytest.approx((2 / 3 + 0) / 2), 2)
+    assert (found["sensitivity"].value, found["sensitivity"].n) == (0.5, 1)
+    assert (found["precision"].value, found["precision"].n) == (0.5, 2)
+
+
+def test_masks_without_a_mark_or_without_images_say_why() -> None:
+    empty = np.zeros((2, 3, 3))
+    assert {one.reason for one in measure_masks(empty, empty, group=[0, 1], seed=0).values()} == {
+        "measures.nothing_marked"
+    }
+    none = np.zeros((0, 3, 3))
+    assert {one.reason for one in measure_masks(none, none, group=[], seed=0).values()} == {
+        "measures.too_few_cases"
+    }
+    with pytest.raises(InputError):
+        measure_masks(empty, empty + 2, group=[0, 1], seed=0)

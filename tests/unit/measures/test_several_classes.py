@@ -74,3 +74,12 @@ def test_no_case_is_no_error() -> None:
 def test_what_are_no_chances_of_classes_is_refused(y: object, p: object) -> None:
     with pytest.raises(InputError, match="one row for each case"):
         measure_classes(y, p, group=[0, 1], seed=0)  # type: ignore[arg-type]
+
+
+def test_the_brier_score_of_two_classes_is_the_usual_one() -> None:
+    generator = np.random.default_rng(3)
+    p, y = generator.random(40), generator.integers(0, 2, 40)
+    found = measure_classes(y, np.stack([1 - p, p], axis=1), group=np.arange(40), seed=0)
+    usual = measure(y, p, group=np.arange(40), seed=0, metrics=["brier"])["brier"]
+    assert found["brier"].value == pytest.approx(usual.value)
+    assert found["brier"].low == pytest.approx(usual.low)

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from consilium.space.pooled import add_pooled, pooled_rows
+from consilium.federation.contract import Prepared
+from consilium.federation.evaluation import evaluate_site
+from consilium.gate.facts import round_figure
+from consilium.measures.targets import OF_TARGET
+from consilium.space.pooled import add_pooled, judge_rows, pooled_rows
 from consilium.space.record import ResultRecord
 from consilium.space.spacefile import read_space
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "federation" / "evaluation"))
+
+from toy_recipe import make_judge, make_toy_cases, train_toy
 
 FILE = Path(__file__).parents[3] / "src" / "consilium" / "space" / "demos" / "heart-disease.toml"
 
@@ -47,3 +58,17 @@ def test_the_pooled_heart_model_reaches_the_published_ceiling() -> None:
     both = ("cleveland", "budapest", "long-beach")
     auroc = [rows[plan.id_of(name)]["auroc"]["value"] for name in both]
     assert sum(auroc) / 3 == pytest.approx(0.837, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", sorted(OF_TARGET))
+def test_the_pooled_row_is_measured_as_a_hospital_measures(kind: str) -> None:
+    held_out = make_toy_cases(kind, n=50, seed=2)
+    judge = make_judge(kind, arrays=train_toy(kind, make_toy_cases(kind, n=90, seed=3)))
+    row = judge_rows(judge.needs, held_out, judge.federated(held_out), seed=1)
+    told: Any = evaluate_site(judge, Prepared(train=held_out, held_out=held_out))
+    ours = told["rows"]["federated"]
+    assert list(row) == [name.replace("calibration_slope", "slope") for name in ours]
+    for mine, theirs in zip(row.values(), ours.values(), strict=True):
+        assert mine["value"] == round_figure(theirs["value"])
+    lost = judge_rows(judge.needs, held_out, judge.federated(held_out) * np.nan, seed=1)
+    assert {found["reason"] for found in lost.values()} == {"federation.not_finite"}
