@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consilium.gate.facts import COUNTS, KEYS, WORDS, CountRule, check_facts
+from consilium.gate.facts import COUNTS, HIDDEN, KEYS, PLACES, WORDS, CountRule, check_facts
 from consilium.kernel.errors import DeniedError, texts
+from consilium.measures.targets import OF_TARGET
 
 RULE = CountRule(smallest=10, largest=1000)
 
@@ -52,6 +53,9 @@ def test_what_passes_holds_only_known_keys_own_words_and_rounded_figures(
         if key in COUNTS:
             assert type(value) is int
             assert RULE.smallest <= value <= RULE.largest
+        if key in PLACES:
+            assert type(value) is int
+            assert value >= 0
         if isinstance(value, str):
             assert value in WORDS or value in texts()
         if isinstance(value, float):
@@ -59,7 +63,7 @@ def test_what_passes_holds_only_known_keys_own_words_and_rounded_figures(
             assert value == float(f"{value:.5e}")
 
 
-@given(text=st.text(min_size=1), key=st.sampled_from(sorted(KEYS - COUNTS)))
+@given(text=st.text(min_size=1), key=st.sampled_from(sorted(KEYS - COUNTS - PLACES)))
 def test_free_text_never_leaves(text: str, key: str) -> None:
     if text in WORDS or text in texts():
         return
@@ -93,3 +97,30 @@ def test_a_small_count_never_leaves(count: int, key: str) -> None:
 def test_rounding_keeps_six_significant_digits(value: float) -> None:
     [rounded] = check_facts({"value": value}, rule=RULE).values()
     assert rounded == pytest.approx(value, rel=5.1e-6)
+
+
+@given(
+    place=st.integers(0, 99),
+    more=st.dictionaries(st.sampled_from(sorted(KEYS - HIDDEN)), st.floats(0, 1), max_size=2),
+)
+def test_of_a_group_without_a_count_nothing_leaves_but_its_place_and_the_reason(
+    place: int, more: dict[str, float]
+) -> None:
+    group = {"index": place, "reason": "measures.too_few", **more}
+    if not more:
+        assert check_facts({"classes": [group]}, rule=RULE) == {"classes": [group]}
+        return
+    with pytest.raises(DeniedError):
+        check_facts({"classes": [group]}, rule=RULE)
+
+
+@given(value=st.floats() | st.text() | st.integers(max_value=-1) | st.booleans())
+def test_a_place_is_a_whole_number_and_nothing_else(value: Any) -> None:
+    with pytest.raises(DeniedError):
+        check_facts({"subgroups": [{"n": 20, "field": value, "index": 0}]}, rule=RULE)
+
+
+def test_every_figure_of_every_kind_of_target_is_known() -> None:
+    for names in OF_TARGET.values():
+        facts: dict[str, Any] = {"rows": {"personalised": {name: {"value": 0.5} for name in names}}}
+        assert check_facts(facts, rule=RULE) == facts

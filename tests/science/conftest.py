@@ -1,7 +1,8 @@
-"""Makes the rehearsal of `tests/behaviour/federation` importable here."""
+"""Makes the rehearsal of `tests/behaviour/federation`, and the benchmarks, importable here."""
 
 import sys
 from pathlib import Path
 
 _TESTS = next(place for place in Path(__file__).parents if place.name == "tests")
 sys.path.insert(0, str(_TESTS / "behaviour" / "federation"))
+sys.path.insert(0, str(_TESTS.parent))

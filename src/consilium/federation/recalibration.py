@@ -1,4 +1,4 @@
-"""Local recalibration: one number per hospital, fitted there, kept there.
+"""Local recalibration: one number per hospital (and class), fitted there, kept there.
 
 Hospitals differ in how common the disease is among those who come. A shared
 model with an intercept of the hospital's own keeps its ranking and gains its
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from consilium.federation.contract import Vector
+from consilium.federation.contract import Matrix, Vector
 
 PRIOR_SD = 2.5
 """Standard deviation of the weak normal prior on the shift, in log-odds.
@@ -72,4 +72,84 @@ def sigmoid(z: Vector) -> Vector:
     Nothing: what it returns stays in the job process.
     """
     chances: Vector = 0.5 * (1.0 + np.tanh(0.5 * np.asarray(z)))
+    return chances
+
+
+def fit_class_biases(z: Matrix, y: Vector, *, prior_sd: float = PRIOR_SD) -> Vector:
+    """Fit one bias for each class in softmax(z + b) to a site's own cases, by Newton's method.
+
+    Each bias has the prior N(0, prior_sd²), so that a class without cases gets
+    a finite one.
+
+    Parameters
+    ----------
+    z : array of shape (n, classes), float64
+        The model's logits. n may be 0; then all biases are 0.
+    y : array of shape (n,), float64
+        Index of each case's class.
+    prior_sd : float
+        Above 0, in log-odds.
+
+    Returns
+    -------
+    array of shape (classes,), float64
+        What to add to the logits; its sum is 0.
+
+    Discloses
+    ---------
+    Nothing: the numbers stay at the site.
+
+    Sources
+    -------
+    As `fit_intercept`; several classes: Alexandari et al., ICML 2020 (bias-only
+    vector scaling).
+    """
+    classes = z.shape[1]
+    biases, precision = np.zeros(classes), 1.0 / prior_sd**2
+    seen = np.bincount(y.astype(np.intp), minlength=classes)
+    for _ in range(_STEPS):
+        p = softmax(z + biases)
+        slope = seen - p.sum(axis=0) - precision * biases
+        bend = np.diag(p.sum(axis=0) + precision) - p.T @ p
+        step = np.clip(np.linalg.solve(bend, slope), -_LONGEST_STEP, _LONGEST_STEP)
+        biases += step
+        if np.abs(step).max() < _SETTLED:
+            break
+    return biases
+
+
+def fit_shift(said: Vector, y: Vector, *, prior_sd: float = PRIOR_SD) -> float:
+    """Fit b in prediction + b to a site's own numbers.
+
+    The mean of the errors, drawn to 0 by a normal prior of `prior_sd` times
+    their size: as much as a sixth of one case would.
+
+    Parameters
+    ----------
+    said, y : array of shape (n,), float64
+        Predicted and true numbers. n may be 0; then b is 0.
+    prior_sd : float
+        Above 0, in units of the errors' root mean square.
+
+    Returns
+    -------
+    float
+        In the unit of the numbers.
+
+    Discloses
+    ---------
+    Nothing: the number stays at the site.
+    """
+    return float(np.sum(y - said)) / (len(y) + 1.0 / prior_sd**2)
+
+
+def softmax(z: Matrix) -> Matrix:
+    """Turn logits of shape (n, classes) into chances that sum to 1; never overflows.
+
+    Discloses
+    ---------
+    Nothing: what it returns stays in the job process.
+    """
+    raised = np.exp(np.asarray(z, dtype=np.float64) - np.max(z, axis=1, keepdims=True))
+    chances: Matrix = raised / raised.sum(axis=1, keepdims=True)
     return chances

@@ -16,49 +16,72 @@ from dataclasses import dataclass
 
 from consilium.kernel.canonical import Json
 from consilium.kernel.errors import DeniedError, texts
+from consilium.measures.targets import OF_TARGET
 
-COUNTS = frozenset({"n", "n_train", "n_test", "positives", "negatives"})
+COUNTS = frozenset({"n", "n_train", "n_test", "positives", "negatives", "patients"})
 """Keys whose values count patients or rows."""
 
-KEYS = COUNTS | {
-    # training
-    "loss_before",
-    "loss_after",
-    "work_s",
-    # evaluation: what, of which candidate, as which figure
-    "rows",
-    "bins",
-    "choice",
-    "chosen",
-    "scores",
-    "folds",
-    "local_start",
-    "federated",
-    "recalibrated",
-    "local",
-    "majority",
-    "auroc",
-    "accuracy",
-    "brier",
+CANDIDATES = frozenset(
+    {"federated", "recalibrated", "fine_tuned", "personalised", "local", "majority"}
+)
+"""What a site judges on its held-out patients."""
+
+_FIGURES = frozenset(name for names in OF_TARGET.values() for name in names) | {
     "log_loss",
-    "calibration_slope",
     "calibration_intercept",
-    # a figure and a calibration bin
-    "value",
-    "low",
-    "high",
-    "reason",
-    "skipped",
-    "predicted",
-    "observed",
+    "specificity",
 }
+
+KEYS = (
+    COUNTS
+    | CANDIDATES
+    | _FIGURES
+    | {
+        # training
+        "loss_before",
+        "loss_after",
+        "work_s",
+        # evaluation: what, of which candidate, as which figure
+        "rows",
+        "bins",
+        "choice",
+        "chosen",
+        "scores",
+        "by",
+        "folds",
+        "local_start",
+        # a figure and a calibration bin
+        "value",
+        "low",
+        "high",
+        "reason",
+        "skipped",
+        "predicted",
+        "observed",
+        # a point of a decision curve
+        "decision",
+        "threshold",
+        "treat_all",
+        # a class, or a group of patients, by its place in the plan
+        "classes",
+        "subgroups",
+        "field",
+        "index",
+    }
+)
 """Every key that may leave."""
 
-WORDS = frozenset({"federated", "recalibrated", "local", "majority", "same", "fresh"})
+WORDS = CANDIDATES | {"same", "fresh", "validation", "folds", "nothing"}
 """Text that may leave, besides the house's own error codes."""
+
+HIDDEN = frozenset({"field", "index", "reason"})
+"""All that may be said of a group that is hidden: which one, and why."""
+PLACES = frozenset({"field", "index"})
+"""Keys whose values are places in lists of the plan: whole numbers, never a value of the data."""
 
 MOST_FIGURES = 2_000
 MOST_ITEMS = 40
+MOST_PLACES = 10_000
 DEEPEST = 6
 DIGITS = 6
 
@@ -111,11 +134,16 @@ class _Facts:
         if len(known) != len(facts):
             raise DeniedError("gate.fact_unknown", place=at or "facts")
         return {
-            key: self.count(facts[key], at=_join(at, key))
-            if key in COUNTS
-            else self.value(facts[key], at=_join(at, key), depth=depth + 1)
+            key: self.entry(key, facts[key], at=_join(at, key), depth=depth + 1)
             for key in sorted(known)
         }
+
+    def entry(self, key: str, value: Json, *, at: str, depth: int) -> Json:
+        if key in COUNTS:
+            return self.count(value, at=at)
+        if key in PLACES:
+            return self.place(value, at=at)
+        return self.value(value, at=at, depth=depth)
 
     def value(self, value: Json, *, at: str, depth: int) -> Json:
         if value is None or isinstance(value, bool):
@@ -146,14 +174,27 @@ class _Facts:
             raise DeniedError("gate.small_count", place=at, smallest=self.rule.smallest)
         return value
 
+    def place(self, value: Json, *, at: str) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MOST_PLACES:
+            raise DeniedError("gate.fact_not_a_figure", place=at)
+        return value
+
     def groups(self, items: Sequence[Json], *, at: str, depth: int) -> list[Json]:
-        """Let items of a list pass only as groups of cases, each with its own count."""
+        """Let items of a list pass only as groups of cases, each with its own count.
+
+        A group that is hidden has no count; then nothing is said of it but
+        which one it is, and why.
+        """
         if len(items) > MOST_ITEMS:
             raise DeniedError("gate.too_many_facts", most=MOST_ITEMS)
-        tables = [item for item in items if isinstance(item, Mapping) and "n" in item]
+        tables = [item for item in items if isinstance(item, Mapping) and _is_group(item)]
         if len(tables) != len(items):
             raise DeniedError("gate.fact_is_list", place=at)
         return [self.table(item, at=at, depth=depth + 1) for item in tables]
+
+
+def _is_group(item: Mapping[str, Json]) -> bool:
+    return "n" in item or (isinstance(item.get("reason"), str) and item.keys() <= HIDDEN)
 
 
 def _leaves(value: Json) -> list[Json]:

@@ -13,7 +13,7 @@ from consilium.measures.decision_curve import DecisionPoint, decision_curve
 from consilium.measures.discrimination import accuracy, auroc, balanced_accuracy
 from consilium.measures.distance import measure_errors, prepare_errors
 from consilium.measures.intervals import METRICS, ON_REQUEST, measure, prepare_binary
-from consilium.measures.overlap import dice
+from consilium.measures.overlap import dice, measure_masks
 from consilium.measures.paired_tests import delong, mcnemar, wilcoxon
 from consilium.measures.prognosis import brier_at, concordance_index, prepare_concordance
 from consilium.measures.records import CalibrationBin, Measurement
@@ -56,6 +56,7 @@ __all__ = [
     "measure_classes",
     "measure_errors",
     "measure_figures",
+    "measure_masks",
     "measure_mean",
     "prepare_binary",
     "prepare_classes",

@@ -1,4 +1,4 @@
-"""Figures of predictions among several classes: accuracy, balanced accuracy, macro AUROC."""
+"""Figures of predictions among several classes: accuracy, balanced accuracy, AUROC, Brier."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def measure_classes(
         `accuracy`: the class of greatest chance is right (the first of equals).
         `balanced_accuracy`: mean over classes of the share of its cases called
         right. `auroc_macro`: mean over classes of the AUROC of one against the
-        rest. All within [0, 1]; the last two are undefined
+        rest. `brier`: half the squared distance between the chances and the
+        true class, so that with k = 2 it is the score of two classes. All
+        within [0, 1]; balanced accuracy and AUROC are undefined
         (`measures.class_absent`) when one of the k classes has no case.
 
     Raises
@@ -53,7 +55,8 @@ def measure_classes(
     Sources
     -------
     Provost and Domingos, CeDER working paper IS-00-04, 2000 (one against the
-    rest; here with equal weights); Brodersen et al., ICPR 2010.
+    rest; here with equal weights); Brodersen et al., ICPR 2010; Brier, Monthly
+    Weather Review 78, 1950 (halved).
     """
     labels, chances = _check_classes(y, p)
     number_patients(group, labels.size)
@@ -67,11 +70,15 @@ def prepare_classes(y: npt.ArrayLike, p: npt.ArrayLike) -> dict[str, Figure]:
     labels, chances = _check_classes(y, p)
     n, k = chances.shape
     if not n:
-        names = ("accuracy", "balanced_accuracy", "auroc_macro")
+        names = ("accuracy", "balanced_accuracy", "auroc_macro", "brier")
         return dict.fromkeys(names, Figure(n=0, reason=TOO_FEW_CASES))
     member = (labels[:, None] == np.arange(k)).astype(np.float64)
     right = (chances.argmax(axis=1) == labels).astype(np.float64)
-    found = {"accuracy": Figure(n=n, block=mean_of(right))}
+    distance = ((chances - member) ** 2).sum(axis=1) / 2
+    found = {
+        "accuracy": Figure(n=n, block=mean_of(right)),
+        "brier": Figure(n=n, block=mean_of(distance)),
+    }
     if not member.any(axis=0).all():
         absent = Figure(n=n, reason=CLASS_ABSENT)
         return found | {"balanced_accuracy": absent, "auroc_macro": absent}

@@ -111,7 +111,7 @@ def subgroup_table(
     if least < 1:
         raise InputError("measures.bad_least", least=least)
     inside = [np.unique(patients[place == one]) for one in range(names.size)]
-    hidden = _hide(inside, least)
+    hidden = hide_groups(inside, least=least)
     rows = []
     for one, name in enumerate(names.tolist()):
         if one in hidden:
@@ -132,8 +132,22 @@ def subgroup_table(
     return tuple(rows)
 
 
-def _hide(inside: Sequence[npt.NDArray[np.intp]], least: int) -> dict[int, str]:
-    """Choose the rows to hide, each with its reason."""
+def hide_groups(inside: Sequence[npt.NDArray[np.intp]], *, least: int) -> dict[int, str]:
+    """Choose the groups to hide, so that none of fewer than `least` patients can be worked out.
+
+    Parameters
+    ----------
+    inside : sequence of array, integer
+        The patients of each group, each patient once.
+    least : int
+        Fewest patients of a group that is shown.
+
+    Returns
+    -------
+    dict of int to str
+        By place, why the group is hidden: `measures.too_few` or
+        `measures.hidden_with_others`.
+    """
     by_size = sorted(range(len(inside)), key=lambda one: (inside[one].size, one))
     hidden = {one: TOO_FEW for one in by_size if inside[one].size < least}
     for one in by_size[len(hidden) :]:

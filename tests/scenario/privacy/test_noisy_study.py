@@ -42,9 +42,7 @@ def space() -> Iterator[WholeSpace]:
         study = plan.studies[0]
         names = {one.name for one in kept}
         sites = {member: data for member, data in study.datasets.items() if member in names}
-        plan = replace(
-            plan, participants=tuple(members), studies=(replace(study, datasets=sites),)
-        )
+        plan = replace(plan, participants=tuple(members), studies=(replace(study, datasets=sites),))
         with whole_space(plan, folder / "space") as running:
             yield running
 
@@ -53,7 +51,7 @@ def spent(space: WholeSpace) -> dict[str, float]:
     found = {}
     for name in space.names:
         with space.connect(name) as client:
-            (dataset,) = client.budgets()["datasets"]
+            (dataset,) = client.agreements.budgets()["datasets"]
         found[name] = dataset["spent_epsilon"]
     return found
 

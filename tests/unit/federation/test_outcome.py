@@ -280,7 +280,8 @@ def test_the_record_has_one_row_for_each_site_from_its_own_signed_figures(stage:
     for site in record["sites"]:
         facts = answers[site["id"]].facts
         assert site["auroc"]["federated"] == facts["rows"]["federated"]["auroc"]["value"]
-        assert set(site["accuracy"]) == {"federated", "recalibrated", "local", "majority"}
+        ways = {"federated", "recalibrated", "fine_tuned", "local", "majority"}
+        assert set(site["accuracy"]) == ways
         assert site["chosen"] in site["auroc"]
         assert [point["round"] for point in site["curve"]] == [0, 1]
         for name, reason in site["undefined"].items():

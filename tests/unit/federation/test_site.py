@@ -67,7 +67,8 @@ def test_an_evaluation_carries_figures_and_no_arrays(rehearsal: Rehearsal) -> No
     assert dict(reply.arrays) == {}
     assert reply.n == int((desk.data.part == 1).sum())
     assert reply.facts["local_start"] == "same"
-    assert set(reply.facts["rows"]) == {"federated", "recalibrated", "local", "majority"}
+    ways = {"federated", "recalibrated", "fine_tuned", "local", "majority"}
+    assert set(reply.facts["rows"]) == ways
 
 
 def test_a_study_with_a_start_of_its_own_says_that_local_training_began_afresh(

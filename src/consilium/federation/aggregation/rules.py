@@ -10,6 +10,7 @@ import numpy as np
 
 from consilium.federation.aggregation.adaptive import ADAPTIVE
 from consilium.federation.aggregation.averaging import AVERAGING
+from consilium.federation.aggregation.bagging import BAGGING
 from consilium.federation.aggregation.fairness import FAIRNESS
 from consilium.federation.aggregation.records import (
     Aggregated,
@@ -24,7 +25,7 @@ from consilium.kernel.identifiers import ParticipantId
 from consilium.models.weights import Arrays
 
 RULES: Mapping[str, Rule] = {
-    rule.name: rule for rule in (*AVERAGING, *ADAPTIVE, *FAIRNESS, *ROBUST)
+    rule.name: rule for rule in (*AVERAGING, *ADAPTIVE, *FAIRNESS, *ROBUST, *BAGGING)
 }
 """Every rule by name."""
 

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from consilium.federation.contract import Cases, Chance, EvaluationPlan, Needs, Prepared
-from consilium.federation.evaluation import CANDIDATES, METRICS, Judge, choose, evaluate_site
+from consilium.federation.evaluation import CANDIDATES, Judge, choose, evaluate_site, kind_of
 from consilium.federation.recalibration import sigmoid
 from consilium.federation.recipes.tabular_logistic import RECIPE
 from consilium.federation.recipes.tabular_logistic.descent import Settings
-from consilium.gate.orders import FieldNeed
+from consilium.gate.orders import BINARY, FieldNeed
 from consilium.kernel.identifiers import ParticipantId
 
+METRICS = kind_of(BINARY).metrics
 TRUTH = np.array([1.4, -0.8, 0.5])
 PLAN = EvaluationPlan(
     needs=Needs(features=tuple(FieldNeed(name=name, kind="number") for name in "abc")),
@@ -33,6 +34,10 @@ def cases(seed: int, n: int, *, shift: float = 0.0, truth: np.ndarray = TRUTH) -
     return Cases(x=x, y=y, group=np.arange(n))
 
 
+def alone(train: Cases) -> Prepared:
+    return Prepared(train=train, held_out=cases(99, 0))
+
+
 def judge(weight: np.ndarray = TRUTH, bias: float = 0.0, **changes: Any) -> Judge:
     return Judge(
         recipe=RECIPE,
@@ -45,8 +50,8 @@ def judge(weight: np.ndarray = TRUTH, bias: float = 0.0, **changes: Any) -> Judg
 
 def test_every_row_has_every_figure_with_an_interval() -> None:
     found: Any = evaluate_site(judge(), Prepared(train=cases(0, 150), held_out=cases(1, 90)))
-    assert list(found["rows"]) == ["federated", "recalibrated", "local", "majority"]
-    for name in ("federated", "recalibrated", "local"):
+    assert list(found["rows"]) == ["federated", "recalibrated", "fine_tuned", "local", "majority"]
+    for name in ("federated", "recalibrated", "fine_tuned", "local"):
         for metric in METRICS:
             figure = found["rows"][name][metric]
             assert figure["low"] <= figure["value"] <= figure["high"]
@@ -118,7 +123,7 @@ def test_the_site_chooses_what_serves_its_own_patients(
     chosen: str, model: np.ndarray, shift: float, truth: np.ndarray
 ) -> None:
     train = cases(3, 200, shift=shift, truth=truth)
-    assert choose(judge(weight=model), train)["chosen"] == chosen
+    assert choose(judge(weight=model), alone(train))["chosen"] == chosen
 
 
 def test_the_choice_is_logged_with_its_scores_and_never_asks_the_held_out_part() -> None:
@@ -126,8 +131,8 @@ def test_the_choice_is_logged_with_its_scores_and_never_asks_the_held_out_part()
     first: Any = evaluate_site(judge(), Prepared(train=train, held_out=cases(1, 50)))
     second: Any = evaluate_site(judge(), Prepared(train=train, held_out=cases(2, 50)))
     assert first["choice"] == second["choice"]
-    assert set(first["choice"]["scores"]) == set(CANDIDATES)
-    assert first["choice"]["folds"] == 5
+    assert list(first["choice"]["scores"]) == ["federated", "recalibrated", "fine_tuned", "local"]
+    assert (first["choice"]["by"], first["choice"]["folds"]) == ("folds", 5)
 
 
 def test_patients_are_never_split_between_folds() -> None:
@@ -137,20 +142,22 @@ def test_patients_are_never_split_between_folds() -> None:
     y = np.repeat((generator.random(30) < 0.5).astype(float), 4)
     x = np.eye(30)[group]
     train = Cases(x=x, y=y, group=group)
-    alone = Settings(learning_rate=1.0, local_steps=300, batch_size=30)
+    far = Settings(learning_rate=1.0, local_steps=300, batch_size=30)
     plan = replace(PLAN, start={"bias": np.zeros(1), "weight": np.zeros(30)})
     arrays = {"bias": np.zeros(1), "weight": np.zeros(30)}
     found: Any = choose(
-        Judge(recipe=RECIPE, arrays=arrays, settings=Settings(), alone=alone, plan=plan), train
+        Judge(recipe=RECIPE, arrays=arrays, settings=Settings(), alone=far, plan=plan),
+        alone(train),
     )
     assert found["scores"]["local"] > 0.6
 
 
 def test_one_patient_alone_leaves_the_federated_model_unscored() -> None:
     train = replace(cases(0, 12), group=np.zeros(12, dtype=np.int64))
-    assert choose(judge(), train) == {
+    assert choose(judge(), alone(train)) == {
         "chosen": "federated",
-        "scores": dict.fromkeys(CANDIDATES),
+        "scores": dict.fromkeys(("federated", "recalibrated", "fine_tuned", "local")),
+        "by": "nothing",
         "folds": 0,
     }
 
