@@ -51,7 +51,7 @@ def spent(space: WholeSpace) -> dict[str, float]:
     found = {}
     for name in space.names:
         with space.connect(name) as client:
-            (dataset,) = client.budgets()["datasets"]
+            (dataset,) = client.agreements.budgets()["datasets"]
         found[name] = dataset["spent_epsilon"]
     return found
 
@@ -70,5 +70,7 @@ def test_a_study_with_noise_is_paid_once_and_a_second_one_is_refused(space: Whol
         assert all(point.loss is None for point in site.curve)
 
     second = space.begin()
-    assert second.await_event("failure")
+    second.await_event("failed")
+    for refusal in second.of("refused"):
+        assert "dataspace.epsilon_exceeded" in refusal["facts"]["reason"]
     assert set(spent(space).values()) == {8.0}

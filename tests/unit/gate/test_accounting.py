@@ -45,6 +45,7 @@ def test_without_sampling_it_is_the_gaussian_mechanism() -> None:
     assert nearly == pytest.approx(7.5 / 8, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rate", "noise", "steps", "delta"), STUDIES)
 def test_a_second_accountant_agrees_within_one_per_cent(
     rate: float, noise: float, steps: int, delta: float
@@ -62,6 +63,7 @@ def test_a_second_accountant_agrees_within_one_per_cent(
     )
 
 
+@pytest.mark.slow
 def test_one_epoch_over_512_images_costs_what_is_published() -> None:
     # Opacus 1.6 by privacy loss distribution: 3.18 (dp-accounting: 3.175). Ours is the bound
     # by Rényi divergence, as Opacus's own of that kind: 3.79. It never charges less.
