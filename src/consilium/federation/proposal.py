@@ -107,6 +107,9 @@ def read_draft(value: Json, *, recipes: Recipes) -> Draft:
     found = recipes.find(draft.recipe)
     if found is None:
         raise _bad("recipe", "is not installed here")
+    rules = found.capability.rules
+    if rules and draft.rule not in rules:
+        raise _bad("rule", f"is none that {found.name} goes with: {', '.join(rules)}")
     _check_ranges(draft)
     settings = found.check_settings(draft.settings | _noise_settings(draft, found))
     rule_settings = check_rule(draft.rule, draft.rule_settings)

@@ -38,7 +38,8 @@ class Capability:
 
     `modalities` are of `MODALITIES`, `targets` kinds of target. `personal`:
     hospitals may keep models of their own. `noise`: it can train with noise
-    that bounds what is told of one patient.
+    that bounds what is told of one patient. `rules` are the only aggregation
+    rules that it goes with; empty for any that averages.
     """
 
     modalities: tuple[str, ...]
@@ -48,6 +49,7 @@ class Capability:
     discloses_zh: str
     personal: bool = False
     noise: bool = False
+    rules: tuple[str, ...] = ()
 
     def serves(self, needs: Needs) -> bool:
         """Say whether the recipe takes such fields and predicts such a target."""
@@ -184,8 +186,9 @@ def read_recipe(folder: Path, *, entry: EntryPoint) -> InstalledRecipe:
 
 def _read_capability(table: Mapping[str, Any]) -> Capability:
     """Read the table; an unknown key is a `TypeError`, an impossible value a `ValueError`."""
+    lists = ("modalities", "targets", "rules")
     found = Capability(
-        **dict(table) | {name: tuple(map(str, table[name])) for name in ("modalities", "targets")}
+        **dict(table) | {name: tuple(map(str, table.get(name, ()))) for name in lists}
     )
     words = (found.model_family, found.discloses_en, found.discloses_zh)
     flags = (found.personal, found.noise)
