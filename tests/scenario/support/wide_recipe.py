@@ -28,6 +28,17 @@ from consilium.models.weights import Arrays
 
 NAME, WIDTH = "wide-logistic", 10_000
 _PACKAGE = "consilium_wide_logistic"
+_CARD = f"""
+name = "{NAME}"
+version = "1.0.0"
+
+[capability]
+modalities = ["table"]
+targets = ["binary"]
+model_family = "logistic regression on a random expansion"
+discloses_en = "Each round the change of the weights."
+discloses_zh = "每轮发送权重变化量。"
+"""
 
 
 def expand(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -95,8 +106,7 @@ def install(folder: Path, patch: pytest.MonkeyPatch) -> None:
     package, info = folder / _PACKAGE, folder / f"{_PACKAGE}-1.0.0.dist-info"
     package.mkdir(parents=True)
     info.mkdir()
-    card = f'name = "{NAME}"\nversion = "1.0.0"\n'
-    (package / "recipe.toml").write_text(card, encoding="utf-8")
+    (package / "recipe.toml").write_text(_CARD, encoding="utf-8")
     (package / "__init__.py").write_text("from wide_recipe import RECIPE\n", encoding="utf-8")
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {_PACKAGE}\nVersion: 1.0.0\n")
     entry = f"[consilium.recipes]\n{NAME} = {_PACKAGE}:RECIPE\n"
