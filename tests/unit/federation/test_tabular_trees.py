@@ -11,7 +11,7 @@ from extras import need
 
 xgboost = need("xgboost")
 
-from consilium.federation.contract import Cases, Chance, Needs  # noqa: E402
+from consilium.federation.contract import Cases, Chance, EvaluationPlan, Needs  # noqa: E402
 from consilium.federation.recipes.tabular_trees import RECIPE  # noqa: E402
 from consilium.federation.recipes.tabular_trees.forest import (  # noqa: E402
     COUNT,
@@ -186,6 +186,20 @@ def test_a_forest_without_a_place_left_is_refused() -> None:
     with pytest.raises(InputError) as caught:
         _alone("binary", replace(SETTINGS, trees=2), rounds=4)
     assert caught.value.code == "federation.bad_setting"
+
+
+def test_a_full_forest_is_judged_without_a_fine_tuned_row() -> None:
+    settings = replace(SETTINGS, trees=12)
+    found = _federated("binary", trees=12)
+    plan = EvaluationPlan(
+        needs=_needs("binary"),
+        start=RECIPE.initial(_needs("binary"), settings, seed=1),
+        rounds=4,
+        chance=CHANCE,
+        resamples=10,
+    )
+    facts = RECIPE.evaluate(found.prepared["north"], found.model, settings, plan=plan)
+    assert "fine_tuned" not in facts["rows"]
 
 
 def test_the_same_cases_give_the_same_bytes() -> None:

@@ -158,8 +158,19 @@ class TabularTrees:
     def evaluate(
         self, prepared: Prepared, arrays: Arrays, settings: Settings, *, plan: EvaluationPlan
     ) -> dict[str, Json]:
-        """Judge a model on the held-out part; aggregate figures only."""
-        judge = Judge(recipe=self, arrays=arrays, settings=settings, alone=settings, plan=plan)
+        """Judge a model on the held-out part; aggregate figures only.
+
+        A full forest has no place for trees of one site: it is not fine-tuned.
+        """
+        has_place = arrays[COUNT][0] < shape_of(arrays).trees
+        judge = Judge(
+            recipe=self,
+            arrays=arrays,
+            settings=settings,
+            alone=settings,
+            plan=plan,
+            tuning_rounds=1 if has_place else 0,
+        )
         return evaluate_site(judge, prepared)
 
 
