@@ -39,7 +39,7 @@ HOSPITALS = {
 }
 SWISS = "did:web:demo-heart:zurich-basel"
 NAMES = {"north", "lakeside", "hillside", "renhe"}
-WORDS = {"federated", "recalibrated", "local"}
+WORDS = {"federated", "recalibrated", "fine_tuned", "local"}
 LONGEST_S = 200.0
 OUTSIDE = re.compile(
     r"""(?:src|href|action|data|poster)\s*=\s*["']?(?!\#|data:)[^"'\s>]|url\((?!["']?(?:\#|data:))"""
