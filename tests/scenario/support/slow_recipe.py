@@ -69,10 +69,17 @@ class SlowTabular(TabularLogistic):
         return SlowSettings(**asdict(base), **{name: given[name] for name in _OWN})
 
     def train(
-        self, cases: Cases, start: Arrays, settings: Settings, *, chance: Chance, number: int
+        self,
+        cases: Cases,
+        start: Arrays,
+        settings: Settings,
+        *,
+        chance: Chance,
+        number: int,
+        kept: Arrays,
     ) -> Trained:
         """Train, and go on computing if it is this hospital's turn."""
-        trained = super().train(cases, start, settings, chance=chance, number=number)
+        trained = super().train(cases, start, settings, chance=chance, number=number, kept=kept)
         if isinstance(settings, SlowSettings) and number == settings.slow_round:
             slow = chance.participant.endswith(f":{settings.slow_site}")
             ends = time.monotonic() + (settings.slow_s if slow else 0.0)
