@@ -23,6 +23,7 @@ from consilium.gate.orders import (
     check_study,
 )
 from consilium.gate.plain import from_plain
+from consilium.gate.subgroups import read_groupings
 from consilium.kernel.canonical import Json, digest_of
 from consilium.kernel.clock import Clock, write_time
 from consilium.kernel.errors import InputError
@@ -44,6 +45,8 @@ class Draft:
 
     `features` may stay empty; then the lead's own dataset, or the first that
     is found in the catalogue, says which columns every site must have.
+    `subgroups` names columns whose groups are judged apart, such as `sex` and
+    `age:40,60`.
     """
 
     title: str
@@ -59,6 +62,7 @@ class Draft:
     deadline_s: float = 60.0
     seed: int = 42
     days: int = 30
+    subgroups: tuple[str, ...] = ()
 
 
 _RANGES = RANGES | {"days": (1, 3_650)}
@@ -174,6 +178,7 @@ def make_proposal(
     recipe, needs = recipes.find(draft.recipe), read_needs(schema)
     if recipe is None:
         raise _bad("recipe", "is not installed here")
+    read_groupings(draft.subgroups, needs.features)
     ref = RecipeRef(
         name=recipe.name, version=recipe.version, digest=recipe.digest, settings=draft.settings
     )
@@ -193,6 +198,7 @@ def make_proposal(
         label=str(schema["label"]),
         rule=draft.rule,
         rule_settings=draft.rule_settings,
+        subgroups=draft.subgroups,
         start=digest_of(start),
         rounds=draft.rounds,
         quorum=draft.quorum,

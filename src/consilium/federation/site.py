@@ -29,10 +29,12 @@ from consilium.federation.contract import (
     Recipe,
     Tensor,
 )
+from consilium.federation.evaluation import stratify
 from consilium.federation.modules import update_of
 from consilium.federation.ports import EVALUATE, TRAIN, Desk, Lease, Task
 from consilium.federation.registry import Recipes
 from consilium.gate.orders import FieldNeed, Order, Study, peek_study
+from consilium.gate.subgroups import Places
 from consilium.gate.updates import check_layout, largest_update, plan_layout, read_update
 from consilium.kernel.canonical import Json, digest_of
 from consilium.kernel.errors import (
@@ -157,7 +159,8 @@ class _Job:
         if self.task.kind == TRAIN:
             return self._train(prepared, model, settings)
         if self.task.kind == EVALUATE:
-            return self._evaluate(prepared, model, settings)
+            strata = stratify(held_out, self.needs, self.study.subgroups)
+            return self._evaluate(prepared, model, settings, strata=strata)
         raise InputError("federation.unknown_task", task=self.task.kind)
 
     def _train(self, prepared: Prepared, model: Arrays, settings: Any) -> _Result:
@@ -175,7 +178,9 @@ class _Job:
             kept=pack_arrays(trained.kept) if trained.kept else b"",
         )
 
-    def _evaluate(self, prepared: Prepared, model: Arrays, settings: Any) -> _Result:
+    def _evaluate(
+        self, prepared: Prepared, model: Arrays, settings: Any, *, strata: tuple[Places, ...]
+    ) -> _Result:
         start = self.recipe.initial(self.needs, settings, seed=self.study.seed)
         is_same = digest_of(pack_arrays(start)) == self.study.start
         plan = EvaluationPlan(
@@ -185,6 +190,7 @@ class _Job:
             rounds=self.study.rounds,
             chance=self.chance,
             min_cases=_min_cases(self.lease),
+            strata=strata,
         )
         facts = self.recipe.evaluate(prepared, model, settings, plan=plan)
         facts |= {"n": prepared.held_out.n, "local_start": "same" if is_same else "fresh"}

@@ -90,6 +90,7 @@ class StudyPlan:
     quorum: int
     deadline_s: float
     seed: int
+    subgroups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -195,6 +195,7 @@ def _plan(section: Section, *, lead: str) -> StudyPlan:
         quorum=section.whole("quorum", low=least, high=len(sites), default=usual),
         deadline_s=section.number("deadline_s", low=1, high=86_400, default=60),
         seed=section.whole("seed", low=0, high=2**32 - 1, default=42),
+        subgroups=section.texts("subgroups", default=()),
     )
 
 

@@ -300,3 +300,13 @@ def test_a_recipe_that_was_changed_since_makes_no_starting_model() -> None:
 def test_units_and_categories_are_optional_in_a_schemas_record() -> None:
     (feature,) = read_needs({"features": [{"name": "age", "kind": "number"}]}).features
     assert (feature.unit, feature.categories) == ("", ())
+
+
+def test_groups_stand_in_the_plan_and_impossible_ones_make_none() -> None:
+    made = propose(read(subgroups=["sex", "age:40,60"]))
+    assert made.plan.subgroups == ("sex", "age:40,60")
+    assert study_from_json(made.plan.as_json()) == made.plan
+    for wrong in ("weight", "age", "age:60,40", "sex:1"):
+        with pytest.raises(InputError) as caught:
+            propose(read(subgroups=[wrong]))
+        assert caught.value.facts["field"] == "subgroups"

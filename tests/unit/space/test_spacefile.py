@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from consilium.kernel.clock import SystemClock
 from consilium.kernel.errors import InputError
 from consilium.space.demo import INVENTED, REAL
-from consilium.space.offers import terms_record
+from consilium.space.offers import draft_record, terms_record
 from consilium.space.plans import StudyPlan
 from consilium.space.spacefile import check_files, read_offer, read_space, read_study
 
@@ -221,3 +222,12 @@ def test_further_terms_a_budget_and_a_place_can_be_written(tmp_path: Path) -> No
 def test_a_slip_in_a_further_term_is_named(tmp_path: Path, line: str, code: str) -> None:
     text = EXAMPLE.replace("min_cohort = 20\n", f"min_cohort = 20\n{line}\n", 1)
     assert refused(tmp_path, text).code == code
+
+
+def test_a_study_names_the_groups_it_wants_apart(tmp_path: Path) -> None:
+    wished = EXAMPLE.replace("seed = 42\n", 'seed = 42\nsubgroups = ["sex", "age:40,60"]\n', 1)
+    study = read_space(write(tmp_path, wished)).studies[0]
+    assert study.subgroups == ("sex", "age:40,60")
+    draft = draft_record(study, space="rehearsal")
+    assert draft["subgroups"] == ["sex", "age:40,60"]
+    assert draft_record(replace(study, subgroups=()), space="rehearsal")["subgroups"] == []
