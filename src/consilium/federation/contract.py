@@ -172,7 +172,8 @@ class EvaluationPlan:
     `start` is the model that local-only training starts from, `rounds` how
     many rounds it trains: as many as the federation. `kept` is what the site
     kept after the last round. No count below `min_cases` appears in
-    calibration bins.
+    calibration bins. `strata` holds, for each field whose groups the plan wants
+    apart, the group of every held-out case, shape (n_held_out,).
     """
 
     needs: Needs
@@ -182,6 +183,7 @@ class EvaluationPlan:
     min_cases: int = 10
     resamples: int = field(default=1000)
     kept: Arrays = field(default_factory=dict)
+    strata: tuple[npt.NDArray[np.intp], ...] = ()
 
 
 class Recipe(Protocol):

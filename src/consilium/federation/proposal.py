@@ -41,6 +41,7 @@ from consilium.gate.orders import (
     check_study,
 )
 from consilium.gate.plain import from_plain
+from consilium.gate.subgroups import read_groupings
 from consilium.kernel.canonical import Json, digest_of
 from consilium.kernel.clock import Clock, write_time
 from consilium.kernel.errors import InputError
@@ -249,6 +250,7 @@ def make_proposal(
             what=", ".join((*recipe.capability.modalities, *recipe.capability.targets)),
         )
     needs, noise, settings = _with_noise(draft, needs, schema, cases=cases)
+    read_groupings(draft.subgroups, needs.features)
     ref = RecipeRef(
         name=recipe.name, version=recipe.version, digest=recipe.digest, settings=settings
     )

@@ -29,12 +29,14 @@ from consilium.federation.contract import (
     Recipe,
     Tensor,
 )
+from consilium.federation.evaluation import stratify
 from consilium.federation.modules import update_of
 from consilium.federation.noise.figures import noisy_figures
 from consilium.federation.ports import EVALUATE, TRAIN, Desk, Lease, Task
 from consilium.federation.recalibration import sigmoid
 from consilium.federation.registry import Recipes
 from consilium.gate.orders import FieldNeed, Order, Study, peek_study
+from consilium.gate.subgroups import Places
 from consilium.gate.sums import Question
 from consilium.gate.updates import check_layout, largest_update, plan_layout, read_update
 from consilium.kernel.canonical import Json, digest_of
@@ -175,7 +177,8 @@ class _Job:
         if self.task.kind == TRAIN:
             return self._train(prepared, model, settings)
         if self.task.kind == EVALUATE:
-            return self._evaluate(prepared, model, settings)
+            strata = stratify(held_out, self.needs, self.study.subgroups)
+            return self._evaluate(prepared, model, settings, strata=strata)
         raise InputError("federation.unknown_task", task=self.task.kind)
 
     def _train(self, prepared: Prepared, model: Arrays, settings: Any) -> _Result:
@@ -210,7 +213,9 @@ class _Job:
         facts |= {"n_train": prepared.train.n, "n_test": held_out.n, "n": held_out.n}
         return _Result(update=pack_arrays({}), facts=facts)
 
-    def _evaluate(self, prepared: Prepared, model: Arrays, settings: Any) -> _Result:
+    def _evaluate(
+        self, prepared: Prepared, model: Arrays, settings: Any, *, strata: tuple[Places, ...]
+    ) -> _Result:
         if self.study.has_bound:
             return self._evaluate_with_noise(prepared, model, settings)
         start = self.recipe.initial(self.needs, settings, seed=self.study.seed)
@@ -222,6 +227,7 @@ class _Job:
             rounds=self.study.rounds,
             chance=self.chance,
             min_cases=_min_cases(self.lease),
+            strata=strata,
         )
         facts = self.recipe.evaluate(prepared, model, settings, plan=plan)
         facts |= {"n": prepared.held_out.n, "local_start": "same" if is_same else "fresh"}

@@ -66,7 +66,10 @@ def draft_record(study: StudyPlan, *, space: str) -> dict[str, Any]:
         {"participant": full_id(member, space=space), "dataset": dataset}
         for member, dataset in study.datasets.items()
     ]
-    return {key: kept[key] for key in _DRAFT} | {"invite": invite}
+    return {key: kept[key] for key in _DRAFT} | {
+        "invite": invite,
+        "subgroups": list(study.subgroups),
+    }
 
 
 def full_id(name: str, *, space: str) -> ParticipantId:

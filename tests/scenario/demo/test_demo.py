@@ -39,6 +39,8 @@ HOSPITALS = {
 }
 SWISS = "did:web:demo-heart:zurich-basel"
 NAMES = {"north", "lakeside", "hillside", "renhe"}
+NOT_TAKEN = {"personalised"}
+"""Ways that the demo's recipe does not offer: their row is null throughout, without a reason."""
 WORDS = {"federated", "recalibrated", "fine_tuned", "local"}
 LONGEST_S = 200.0
 OUTSIDE = re.compile(
@@ -221,7 +223,7 @@ def test_a_figure_that_is_not_defined_is_null_and_says_why(heart: Ran) -> None:
             f"{measure}.{method}"
             for measure in ("auroc", "accuracy", "brier", "slope")
             for method in METHODS
-            if site[measure][method] is None
+            if site[measure][method] is None and method not in NOT_TAKEN
         }
         assert set(site["undefined"]) == null
         assert site["undefined"]["slope.majority"] == "measures.no_spread"

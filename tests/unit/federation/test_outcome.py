@@ -6,6 +6,7 @@ import base64
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -362,3 +363,26 @@ def test_the_passport_names_plan_weights_and_each_hospitals_signed_reply(stage: 
     assert verify_passport(signed, key=key.public, weights=outcome.model) == passport
     with pytest.raises((IntegrityError, InputError)):
         verify_passport(signed, key=key.public, weights=outcome.model + b" ")
+
+
+def test_groups_are_named_by_the_plans_words(tmp_path: Path) -> None:
+    rehearsal = make_rehearsal(tmp_path, rounds=1, subgroups=("x1:-1,0.5",))
+    engine = LocalEngine(rehearsal.desks, recipes=rehearsal.recipes)
+    folder = rehearsal.run(engine)
+    engine.close()
+    genuine = {
+        "evaluation": folder.evaluation(),
+        "final": base64.b64encode(folder.final()).decode(),
+        "rounds": list_rounds([folder], rehearsal.study),
+    }
+    outcome = verify_outcome(rehearsal.study, genuine)
+    record = result_record(outcome, titles={}, events=[], evidence={}, passport="")
+    groups = {"< -1", "-1 – < 0.5", "≥ 0.5"}
+    for site in record["sites"]:
+        assert {one["group"] for one in site["subgroups"]} <= groups
+        for one in site["subgroups"]:
+            assert one["field"] == "x1"
+            assert (one["n"] is None) == (one["reason"] is not None)
+            assert set(one["auroc"]) == (
+                set() if one["n"] is None else {"federated", site["chosen"]}
+            )

@@ -430,3 +430,13 @@ def test_a_recipe_that_draws_no_noise_is_refused() -> None:
     with pytest.raises(InputError) as refusal:
         read_draft(plan(privacy={"preset": "standard"}), recipes=recipes)
     assert refusal.value.facts["field"] == "privacy"
+
+
+def test_groups_stand_in_the_plan_and_impossible_ones_make_none() -> None:
+    made = propose(read(subgroups=["sex", "age:40,60"]))
+    assert made.plan.subgroups == ("sex", "age:40,60")
+    assert study_from_json(made.plan.as_json()) == made.plan
+    for wrong in ("weight", "age", "age:60,40", "sex:1"):
+        with pytest.raises(InputError) as caught:
+            propose(read(subgroups=[wrong]))
+        assert caught.value.facts["field"] == "subgroups"

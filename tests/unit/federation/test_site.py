@@ -71,6 +71,30 @@ def test_an_evaluation_carries_figures_and_no_arrays(rehearsal: Rehearsal) -> No
     assert set(reply.facts["rows"]) == ways
 
 
+def test_groups_that_the_plan_wants_apart_are_judged_apart(tmp_path: Path) -> None:
+    plain = make_rehearsal(tmp_path / "plain")
+    rehearsal = make_rehearsal(tmp_path / "apart", subgroups=("x0:0",))
+    desk = next(iter(rehearsal.desks.values()))
+    site = SiteWorker(rehearsal.begin()[0].as_json(), desk=desk, recipes=RECIPES)
+    told: dict[str, Any] = read_reply(site.work(task(rehearsal, "evaluate"))).facts
+    held_out = desk.data.x[desk.data.part == 1]
+    below = int((held_out[:, 0] < 0).sum())
+    sizes = {one["index"]: one.get("n") for one in told["subgroups"]}
+    assert set(sizes) == {0, 1}
+    if min(below, len(held_out) - below) >= 10:
+        assert sizes == {0: below, 1: len(held_out) - below}
+    worker_, _ = worker(plain)
+    assert "subgroups" not in read_reply(worker_.work(task(plain, "evaluate"))).facts
+
+
+def test_groups_that_cannot_be_made_stop_the_evaluation(tmp_path: Path) -> None:
+    rehearsal = make_rehearsal(tmp_path, subgroups=("weight",))
+    desk = next(iter(rehearsal.desks.values()))
+    site = SiteWorker(rehearsal.begin()[0].as_json(), desk=desk, recipes=RECIPES)
+    with pytest.raises(RecipeError, match=r"gate\.bad_order"):
+        site.work(task(rehearsal, "evaluate"))
+
+
 def test_a_study_with_a_start_of_its_own_says_that_local_training_began_afresh(
     tmp_path: Path,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -257,3 +258,12 @@ def test_a_study_says_how_private_it_is(tmp_path: Path) -> None:
     plan = read_space(write(tmp_path, EXAMPLE + table))
     record = draft_record(plan.studies[0], space="rehearsal")
     assert record["privacy"] == {"preset": "strict", "ranges": {"age": [20, 90]}}
+
+
+def test_a_study_names_the_groups_it_wants_apart(tmp_path: Path) -> None:
+    wished = EXAMPLE.replace("seed = 42\n", 'seed = 42\nsubgroups = ["sex", "age:40,60"]\n', 1)
+    study = read_space(write(tmp_path, wished)).studies[0]
+    assert study.subgroups == ("sex", "age:40,60")
+    draft = draft_record(study, space="rehearsal")
+    assert draft["subgroups"] == ["sex", "age:40,60"]
+    assert draft_record(replace(study, subgroups=()), space="rehearsal")["subgroups"] == []

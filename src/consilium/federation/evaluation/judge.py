@@ -51,9 +51,6 @@ class Judge:
     tuning_rounds : int
         Rounds of local training that make `fine_tuned` from the shared model;
         0 for no such candidate.
-    strata : tuple of array of shape (n_held_out,), integer
-        For each field that the plan wants apart, the group of every held-out
-        case; from `stratify`.
     """
 
     recipe: Recipe
@@ -62,7 +59,11 @@ class Judge:
     alone: Any
     plan: EvaluationPlan
     tuning_rounds: int = 1
-    strata: tuple[Places, ...] = ()
+
+    @property
+    def strata(self) -> tuple[Places, ...]:
+        """For each field that the plan wants apart, the group of every held-out case."""
+        return self.plan.strata
 
     @property
     def needs(self) -> Needs:

@@ -156,7 +156,6 @@ def make_judge(
     arrays: Arrays | None = None,
     tuning_rounds: int = 1,
     settings: Settings | None = None,
-    strata: tuple[np.ndarray, ...] = (),
     **changes: Any,
 ) -> Judge:
     """Make a judge of a toy model; `changes` are fields of its plan."""
@@ -181,7 +180,6 @@ def make_judge(
         alone=replace(used, personal=False),
         plan=replace(plan, **changes),
         tuning_rounds=tuning_rounds,
-        strata=strata,
     )
 
 
