@@ -17,7 +17,8 @@ from consilium.federation.ports import EngineStatus
 from consilium.federation.proposal import default_quorum
 from consilium.federation.records import StartingPoint
 from consilium.federation.registry import Recipes
-from consilium.gate.orders import ArrayNeed, RecipeRef, Study, check_study, sign_study
+from consilium.federation.secure import threshold_of
+from consilium.gate.orders import ArrayNeed, Masking, RecipeRef, Study, check_study, sign_study
 from consilium.kernel.canonical import digest_of
 from consilium.kernel.clock import Clock, SystemClock, write_time
 from consilium.kernel.errors import NotFoundError, StateError
@@ -61,8 +62,9 @@ class LocalStudy:
             engine.close()
         if not folder.has_ended():
             last = (folder.events() or [{}])[-1]
-            reason = str(last.get("code", "timeout"))
-            raise StateError("federation.local_study_failed", reason=reason)
+            raise StateError(
+                "federation.local_study_failed", reason=str(last.get("code", "timeout"))
+            )
         return folder
 
 
@@ -78,9 +80,12 @@ def local_study(
     rule_settings: Mapping[str, Any] | None = None,
     seed: int = 42,
     deadline_s: float = 600.0,
+    secure: Masking | None = None,
     clock: Clock | None = None,
 ) -> LocalStudy:
     """Write and sign a plan over simulated hospitals; the first one leads.
+
+    With `secure` every round is a secure sum.
 
     Raises
     ------
@@ -120,7 +125,7 @@ def local_study(
         rule_settings=dict(rule_settings or {}),
         start=digest_of(start),
         rounds=rounds,
-        quorum=default_quorum(len(desks)),
+        quorum=max(default_quorum(len(desks)), threshold_of(len(desks)) if secure else 0),
         deadline_s=deadline_s,
         seed=seed,
         sites=tuple(desks[site].invitation for site in sorted(desks)),
@@ -129,6 +134,7 @@ def local_study(
         layout=tuple(
             ArrayNeed(name=name, shape=tuple(arrays[name].shape)) for name in sorted(arrays)
         ),
+        secure=secure,
     )
     signed = sign_study(desks[lead].key, check_study(plan))
     return LocalStudy(plan=plan, signed=signed, start=start, desks=desks)

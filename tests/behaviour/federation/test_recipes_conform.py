@@ -10,7 +10,9 @@ from consilium.federation.registry import Recipes
 from consilium.federation.workshop import CHECKS, check_recipe
 
 RECIPES = Recipes()
-QUICK: dict[str, dict[str, Any]] = {}
+QUICK: dict[str, dict[str, Any]] = {
+    "image-classifier": {"size": 16, "width": 4, "local_epochs": 4, "learning_rate": 0.005},
+}
 """Settings that make a recipe's rounds short, by name; the checks stay the same."""
 
 
