@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from consilium.federation.contract import Cases, Chance
+from consilium.federation.contract import Cases, Chance, Needs
 from consilium.federation.recipes.tabular_logistic import RECIPE
 from consilium.gate.orders import FieldNeed
 from consilium.kernel.identifiers import participant_id
@@ -125,10 +125,10 @@ def write_arrays(study: CommonStudy, tables: Path, folder: Path) -> None:
     Reader, split, scaling and randomness are the product's own, done ahead.
     """
     schema = (tables / "schema.toml").read_text(encoding="utf-8")
-    features = [
+    features = tuple(
         FieldNeed(name=each.name, kind=each.kind, unit=each.unit, categories=each.categories)
         for each in Schema.from_toml(schema).features
-    ]
+    )
     for name in study.names:
         out = folder / name
         out.mkdir(parents=True)
@@ -137,14 +137,15 @@ def write_arrays(study: CommonStudy, tables: Path, folder: Path) -> None:
         with np.load(taken.arrays, allow_pickle=False) as found:
             cases = Cases(**{key: found[key] for key in ("x", "y", "group")})
             part: npt.NDArray[np.int8] = found["part"]
+        chance = Chance(seed=study.seed, participant=participant_id(SPACE, name))
         prepared = RECIPE.prepare(
             cases.take(part == 0),
             cases.take(part == 1),
-            features=features,
+            needs=Needs(features=features),
             settings=RECIPE.read_settings(study.settings),
+            chance=chance,
         )
         np.savez(out / "train.npz", x=prepared.train.x, y=prepared.train.y)
-        chance = Chance(seed=study.seed, participant=participant_id(SPACE, name))
         states = [
             chance.draw("train", number).bit_generator.state
             for number in range(1, study.rounds + 1)

@@ -25,15 +25,15 @@ import numpy as np
 import pytest
 from federation_rehearsal import RECIPES, Rehearsal, RehearsalLease, SiteData, make_rehearsal
 
-from consilium.federation.contract import Cases, Chance
+from consilium.federation.contract import Cases, Needs
 from consilium.federation.local import LocalEngine
 from consilium.federation.recalibration import sigmoid
+from consilium.federation.simulation import fit_pooled
 from consilium.federation.site import read_cases
 from consilium.gate.orders import FieldNeed
-from consilium.kernel.identifiers import LeaseId, ParticipantId
+from consilium.kernel.identifiers import LeaseId
 from consilium.measures.calibration import brier, calibration_slope
 from consilium.measures.discrimination import accuracy, auroc
-from consilium.models.weights import Arrays
 from consilium.readers.intake import take_in
 from consilium.readers.open_data import schema_text
 from consilium.readers.records import IntakeRequest
@@ -194,23 +194,21 @@ def _pooled(rehearsal: Rehearsal, features: tuple[FieldNeed, ...], seed: int) ->
     """
     recipe = RECIPES.get(rehearsal.study.recipe)
     settings = recipe.read_settings({"learning_rate": 1e-2})
+    needs = Needs(features=features)
     sides = {}
     for site, desk in rehearsal.desks.items():
         facts = {"participant": site, "columns": list(desk.columns)}
         lease = RehearsalLease(id=LeaseId("pooled"), file=desk.data.open(), facts=facts)
-        sides[site.rpartition(":")[2]] = read_cases(lease, features)
-    prepared = recipe.prepare(
-        _stack([train for train, _ in sides.values()]),
-        _stack([held_out for _, held_out in sides.values()]),
-        features=features,
+        sides[site.rpartition(":")[2]] = read_cases(lease, needs)
+    fitted = fit_pooled(
+        recipe,
+        sides,
+        needs=needs,
         settings=settings,
+        rounds=rehearsal.study.rounds,
+        seed=seed,
     )
-    arrays: Arrays = recipe.initial(features, settings, seed=seed)
-    chance = Chance(seed=seed, participant=ParticipantId("pooled"))
-    for number in range(1, rehearsal.study.rounds * len(SITES) + 1):
-        trained = recipe.train(prepared.train, arrays, settings, chance=chance, number=number)
-        arrays = trained.arrays
-    chances = sigmoid(recipe.predict(prepared.held_out, arrays, settings))
+    chances = sigmoid(fitted.predict(fitted.prepared.held_out))
     ends = np.cumsum([held_out.n for _, held_out in sides.values()])
     return {
         site: {name: figure(held_out.y, p).as_record() for name, figure in FIGURES.items()}

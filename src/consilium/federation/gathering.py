@@ -148,12 +148,14 @@ class Gathering:
         if (reply.participant, reply.segment) != (site, self.segment):
             raise IntegrityError("federation.foreign_reply", site=site)
         needs_loss = task.kind == TRAIN and find_rule(self.study.rule).needs_loss
-        check_update(as_contribution(reply), model=expected, site=site, needs_loss=needs_loss)
+        check_update(
+            as_contribution(reply, self.study), model=expected, site=site, needs_loss=needs_loss
+        )
         return reply
 
 
-def as_contribution(reply: SiteReply) -> Contribution:
-    """Take from a reply what aggregation needs.
+def as_contribution(reply: SiteReply, study: Study) -> Contribution:
+    """Take from a reply and its plan what aggregation needs.
 
     Discloses
     ---------
@@ -162,4 +164,6 @@ def as_contribution(reply: SiteReply) -> Contribution:
     loss: Any = reply.facts.get("loss_before")
     if isinstance(loss, bool) or not isinstance(loss, int | float):
         loss = None
-    return Contribution(update=reply.arrays, n=reply.n, loss=loss)
+    place = study.find_site(reply.participant)
+    lacks = () if place is None else place.lacks
+    return Contribution(update=reply.arrays, n=reply.n, loss=loss, lacks=lacks)

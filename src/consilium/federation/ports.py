@@ -82,6 +82,11 @@ class Lease(Protocol):
         """What the job process may know about the data."""
         ...
 
+    @property
+    def kept(self) -> bytes:
+        """What the site kept after its last round before this one: safetensors, or nothing."""
+        ...
+
 
 class Desk(Protocol):
     """The node's counter, where a job process asks."""
@@ -115,12 +120,15 @@ class Desk(Protocol):
         """
         ...
 
-    def release(self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json]) -> bytes:
+    def release(
+        self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json], kept: bytes = b""
+    ) -> bytes:
         """Pass a result through the output gate and sign it.
 
         `update` is a safetensors file (without arrays for an evaluation).
         `facts` always holds `n` (cases behind the result) and `work_s`.
-        Returns the bytes of the reply to send.
+        `kept` stays here, for the site's next round. Returns the bytes of the
+        reply to send.
         """
         ...
 

@@ -8,15 +8,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from consilium.federation.aggregation import check_rule, check_sites, least_sites
+from consilium.federation.contract import Needs
 from consilium.federation.registry import Recipes
 from consilium.gate.orders import (
     LONGEST_WORDS,
     RANGES,
+    TABLE,
     ArrayNeed,
     FieldNeed,
     Invitation,
     RecipeRef,
     Study,
+    Target,
     check_study,
 )
 from consilium.gate.plain import from_plain
@@ -168,14 +171,14 @@ def make_proposal(
     ---------
     To the invited hospitals and the hub, once sent: the plan. No data.
     """
-    recipe, features = recipes.find(draft.recipe), read_features(schema)
+    recipe, needs = recipes.find(draft.recipe), read_needs(schema)
     if recipe is None:
         raise _bad("recipe", "is not installed here")
     ref = RecipeRef(
         name=recipe.name, version=recipe.version, digest=recipe.digest, settings=draft.settings
     )
     code = recipes.get(ref)
-    arrays = code.initial(features, code.read_settings(draft.settings), seed=draft.seed)
+    arrays = code.initial(needs, code.read_settings(draft.settings), seed=draft.seed)
     start, now = pack_arrays(arrays), clock.now()
     plan = Study(
         study=study,
@@ -185,7 +188,8 @@ def make_proposal(
         purpose=draft.purpose,
         lead=lead,
         recipe=ref,
-        features=features,
+        features=needs.features,
+        target=needs.target,
         label=str(schema["label"]),
         rule=draft.rule,
         rule_settings=draft.rule_settings,
@@ -204,16 +208,27 @@ def make_proposal(
     return Proposal(plan=check_study(plan), start=start)
 
 
-def read_features(schema: Mapping[str, Any]) -> tuple[FieldNeed, ...]:
-    """Take the columns that a study needs from a schema's record."""
-    return tuple(
+def read_needs(schema: Mapping[str, Any]) -> Needs:
+    """Take the fields and the target that a study needs from a schema's record."""
+    features = tuple(
         FieldNeed(
             name=str(item["name"]),
             kind=str(item["kind"]),
             unit=str(item.get("unit", "")),
             categories=tuple(item.get("categories", ())),
+            modality=str(item.get("modality", TABLE)),
+            shape=tuple(item.get("shape", ())),
         )
         for item in schema["features"]
+    )
+    target = schema.get("target") or {}
+    return Needs(
+        features=features,
+        target=Target(
+            kind=str(target.get("kind", "binary")),
+            classes=tuple(target.get("classes", ())),
+            unit=str(target.get("unit", "")),
+        ),
     )
 
 
@@ -227,4 +242,6 @@ def starting_model(plan: Study, *, recipes: Recipes) -> bytes:
     """
     recipe = recipes.get(plan.recipe)
     settings = recipe.read_settings(plan.recipe.settings)
-    return pack_arrays(recipe.initial(plan.features, settings, seed=plan.seed))
+    return pack_arrays(
+        recipe.initial(Needs(features=plan.features, target=plan.target), settings, seed=plan.seed)
+    )

@@ -165,7 +165,9 @@ class _Segment:
         result = aggregate(
             self.study.rule,
             unpack_arrays(model),
-            contributions={site: as_contribution(reply) for site, reply in replies.items()},
+            contributions={
+                site: as_contribution(reply, self.study) for site, reply in replies.items()
+            },
             state=unpack_arrays(state),
             settings=self.study.rule_settings,
         )

@@ -19,7 +19,17 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 import numpy as np
 
-from consilium.federation.contract import Cases, Chance, EvaluationPlan, Matrix, Prepared, Recipe
+from consilium.federation.contract import (
+    Cases,
+    Chance,
+    EvaluationPlan,
+    Matrix,
+    Needs,
+    Prepared,
+    Recipe,
+    Tensor,
+)
+from consilium.federation.modules import update_of
 from consilium.federation.ports import EVALUATE, TRAIN, Desk, Lease, Task
 from consilium.federation.registry import Recipes
 from consilium.gate.orders import FieldNeed, Order, Study, peek_study
@@ -37,6 +47,9 @@ from consilium.models.weights import Arrays, pack_arrays, unpack_arrays
 
 MIN_CASES = 10
 """Smallest calibration bin where the lease names none."""
+
+_NO_COLUMNS = ("image", "signal")
+_TARGET_TENSORS = {"survival": ("time",), "mask": ("mask",)}
 
 Result = TypeVar("Result")
 
@@ -82,10 +95,10 @@ class SiteWorker:
         began = time.monotonic()
         with lease.file:
             job = _Job(study=self._study, recipe=self._recipe(), task=task, lease=lease)
-            train, held_out = read_cases(lease, self._study.features)
-        update, facts = _inside_boundary(job, lambda: job.run(train, held_out))
-        facts["work_s"] = round(time.monotonic() - began, 6)
-        return self._desk.release(lease.id, update=update, facts=facts)
+            train, held_out = read_cases(lease, job.needs, lacks=job.lacks)
+        result = _inside_boundary(job, lambda: job.run(train, held_out))
+        facts = result.facts | {"work_s": round(time.monotonic() - began, 6)}
+        return self._desk.release(lease.id, update=result.update, facts=facts, kept=result.kept)
 
     def _recipe(self) -> Recipe:
         return self._recipes.get(self._study.recipe)
@@ -100,6 +113,15 @@ class SiteWorker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Result:
+    """What a task gives: the update's file, what is said, and the file that stays here."""
+
+    update: bytes
+    facts: dict[str, Json]
+    kept: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
     """One task at one site, while the data are open."""
 
@@ -109,16 +131,27 @@ class _Job:
     lease: Lease
 
     @property
-    def chance(self) -> Chance:
-        return Chance(
-            seed=self.study.seed, participant=ParticipantId(str(self.lease.facts["participant"]))
-        )
+    def participant(self) -> ParticipantId:
+        return ParticipantId(str(self.lease.facts["participant"]))
 
-    def run(self, train: Cases, held_out: Cases) -> tuple[bytes, dict[str, Json]]:
-        """Run the verb of the task; return the update's bytes and the facts."""
+    @property
+    def chance(self) -> Chance:
+        return Chance(seed=self.study.seed, participant=self.participant)
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(features=self.study.features, target=self.study.target)
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        place = self.study.find_site(self.participant)
+        return () if place is None else place.lacks
+
+    def run(self, train: Cases, held_out: Cases) -> _Result:
+        """Run the verb of the task."""
         settings = self.recipe.read_settings(self.study.recipe.settings)
         prepared = self.recipe.prepare(
-            train, held_out, features=self.study.features, settings=settings
+            train, held_out, needs=self.needs, settings=settings, chance=self.chance
         )
         model = unpack_arrays(self.task.model)
         if self.task.kind == TRAIN:
@@ -127,21 +160,27 @@ class _Job:
             return self._evaluate(prepared, model, settings)
         raise InputError("federation.unknown_task", task=self.task.kind)
 
-    def _train(
-        self, prepared: Prepared, model: Arrays, settings: Any
-    ) -> tuple[bytes, dict[str, Json]]:
+    def _train(self, prepared: Prepared, model: Arrays, settings: Any) -> _Result:
         trained = self.recipe.train(
-            prepared.train, model, settings, chance=self.chance, number=self.task.round
+            prepared.train,
+            model,
+            settings,
+            chance=self.chance,
+            number=self.task.round,
+            kept=unpack_kept(self.lease.kept),
         )
-        update = {name: trained.arrays[name] - model[name] for name in sorted(model)}
-        return pack_arrays(update), {**trained.facts, "n": prepared.train.n}
+        return _Result(
+            update=pack_arrays(update_of(trained, model, lacks=self.lacks)),
+            facts={**trained.facts, "n": prepared.train.n},
+            kept=pack_arrays(trained.kept) if trained.kept else b"",
+        )
 
-    def _evaluate(
-        self, prepared: Prepared, model: Arrays, settings: Any
-    ) -> tuple[bytes, dict[str, Json]]:
-        start = self.recipe.initial(self.study.features, settings, seed=self.study.seed)
+    def _evaluate(self, prepared: Prepared, model: Arrays, settings: Any) -> _Result:
+        start = self.recipe.initial(self.needs, settings, seed=self.study.seed)
         is_same = digest_of(pack_arrays(start)) == self.study.start
         plan = EvaluationPlan(
+            needs=self.needs,
+            kept=unpack_kept(self.lease.kept),
             start=start,
             rounds=self.study.rounds,
             chance=self.chance,
@@ -149,7 +188,17 @@ class _Job:
         )
         facts = self.recipe.evaluate(prepared, model, settings, plan=plan)
         facts |= {"n": prepared.held_out.n, "local_start": "same" if is_same else "fresh"}
-        return pack_arrays({}), facts
+        return _Result(update=pack_arrays({}), facts=facts)
+
+
+def unpack_kept(data: bytes) -> Arrays:
+    """Return what the site kept, empty if nothing.
+
+    Discloses
+    ---------
+    Nothing: it stays in the job process.
+    """
+    return unpack_arrays(data) if data else {}
 
 
 def check_model(task: Task, study: Study) -> None:
@@ -173,8 +222,18 @@ def check_model(task: Task, study: Study) -> None:
         raise DeniedError("federation.bad_model", round=task.round, flaw=flaw.code) from flaw
 
 
-def read_cases(lease: Lease, features: Sequence[FieldNeed]) -> tuple[Cases, Cases]:
-    """Read the leased array file as training part and held-out part, in the study's columns.
+def read_cases(lease: Lease, needs: Needs, *, lacks: Sequence[str] = ()) -> tuple[Cases, Cases]:
+    """Read the leased array file as training part and held-out part, in the study's fields.
+
+    Parameters
+    ----------
+    lease : Lease
+        With the open file and the columns' facts.
+    needs : Needs
+        The study's fields and target.
+    lacks : sequence of str
+        Modalities that are not here: their columns are all missing, their
+        tensors absent.
 
     Raises
     ------
@@ -187,10 +246,26 @@ def read_cases(lease: Lease, features: Sequence[FieldNeed]) -> tuple[Cases, Case
     ---------
     Nothing: the arrays stay in the job process.
     """
-    arrays = _load(lease.file)
+    wanted = _tensors_of(needs, lacks)
+    arrays = _load(lease.file, wanted)
     columns = cast("Sequence[Mapping[str, Any]]", lease.facts["columns"])
-    cases = Cases(x=_select(arrays["x"], columns, features), y=arrays["y"], group=arrays["group"])
+    cases = Cases(
+        x=_select(arrays["x"], columns, needs.columns, lacks=lacks),
+        y=arrays["y"],
+        group=arrays["group"],
+        tensors={name: arrays[member] for name, member in wanted.items()},
+    )
     return cases.take(arrays["part"] == 0), cases.take(arrays["part"] == 1)
+
+
+def _tensors_of(needs: Needs, lacks: Sequence[str]) -> dict[str, str]:
+    """Name the members of the array file that are no columns, by tensor."""
+    fields = {
+        need.name: f"field.{need.name}"
+        for need in needs.features
+        if not need.is_column and need.modality not in lacks
+    }
+    return fields | {name: name for name in _TARGET_TENSORS.get(needs.target.kind, ())}
 
 
 def _min_cases(lease: Lease) -> int:
@@ -198,10 +273,14 @@ def _min_cases(lease: Lease) -> int:
     return max(1, least) if isinstance(least, int) else MIN_CASES
 
 
-def _load(file: BinaryIO) -> dict[str, Any]:
+def _load(file: BinaryIO, wanted: Mapping[str, str]) -> dict[str, Tensor]:
     try:
         with np.load(file, allow_pickle=False) as found:
             arrays = {name: found[name] for name in ("x", "y", "group", "part")}
+            for name, member in wanted.items():
+                if member not in found:
+                    raise InputError("federation.no_column", column=name)
+                arrays[member] = found[member]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise IntegrityError("federation.bad_array_file") from error
     n = len(arrays["y"])
@@ -211,17 +290,26 @@ def _load(file: BinaryIO) -> dict[str, Any]:
 
 
 def _select(
-    x: Matrix, columns: Sequence[Mapping[str, Any]], features: Sequence[FieldNeed]
+    x: Matrix,
+    columns: Sequence[Mapping[str, Any]],
+    features: Sequence[FieldNeed],
+    *,
+    lacks: Sequence[str],
 ) -> Matrix:
     """Take the study's columns, in its order and with its numbering of categories."""
-    names = [str(column["name"]) for column in columns]
+    names = [str(column["name"]) for column in columns if column.get("kind") not in _NO_COLUMNS]
     chosen = []
     for need in features:
+        if need.modality in lacks:
+            chosen.append(np.full(len(x), np.nan))
+            continue
         if need.name not in names or names.index(need.name) >= x.shape[1]:
             raise InputError("federation.no_column", column=need.name)
         place = names.index(need.name)
         known = [str(word) for word in columns[place].get("categories") or ()]
         chosen.append(_renumber(x[:, place], known, need))
+    if not chosen:
+        return np.empty((len(x), 0))
     return np.stack(chosen, axis=1).astype(np.float64)
 
 

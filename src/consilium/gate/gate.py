@@ -28,6 +28,7 @@ from consilium.gate.admission import (
 )
 from consilium.gate.arrays import ArrayFiles
 from consilium.gate.budgets import claim_study
+from consilium.gate.kept import Kept
 from consilium.gate.leases import (
     REFUSED,
     USED,
@@ -121,6 +122,7 @@ class Gate:
             location_of=location_of,
         )
         self._arrays = ArrayFiles(blobs)
+        self._kept = Kept(blobs)
         self._min_cases = min_cases
         self._again: dict[StudyId, tuple[Digest, int]] = {}
 
@@ -210,13 +212,16 @@ class Gate:
                 tx.record(
                     "lease.granted", asked.study.study, facts | _ground(standing) | {"lease": lease}
                 )
+                kept = self._kept.find(tx.connection, asked, wanted)
             file = self._arrays.open(standing.dataset.arrays)
         described = describe_data(
             standing, house=self._house, min_cases=self._min_cases, deadline=deadline
         )
-        return Lease(id=lease, file=file, facts=described)
+        return Lease(id=lease, file=file, facts=described, kept=kept)
 
-    def release(self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json]) -> bytes:
+    def release(
+        self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json], kept: bytes = b""
+    ) -> bytes:
         """Judge a result and return the signed bytes to send, or refuse it.
 
         A lease serves one release; a refused one does not get a second try.
@@ -229,6 +234,9 @@ class Gate:
             A safetensors file with the model's arrays; without any for an evaluation.
         facts : mapping
             `n`, `work_s`, and what the recipe reports, in the closed vocabulary.
+        kept : bytes, optional
+            What this site keeps for its next round: a safetensors file. It
+            never leaves.
 
         Returns
         -------
@@ -259,6 +267,7 @@ class Gate:
             with self._database.write() as tx:
                 standing = self._still_standing(tx, leased)
                 pin_layout(tx, leased, standing, arrays)
+                self._kept.keep(tx, leased.asked, leased.round, kept)
                 tx.record("release.granted", leased.asked.study.study, said | _ground(standing))
         return reply
 

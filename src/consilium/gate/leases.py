@@ -41,12 +41,14 @@ class Lease:
     `facts` holds `participant`, `columns` (the columns of `x` in order, each
     with `name`, `kind`, `unit` and `categories`), `n_train`, `n_test`,
     `public`, `min_cases` (the smallest count that may leave) and `deadline` (a
-    time). No path, key or address.
+    time). No path, key or address. `kept` is what this site kept after its last
+    round before this one: a safetensors file, or nothing.
     """
 
     id: LeaseId
     file: BinaryIO
     facts: Mapping[str, Json]
+    kept: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

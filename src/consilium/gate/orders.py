@@ -21,22 +21,56 @@ from consilium.ledger.keys import PublicKey, SigningKey
 from consilium.ledger.statements import peek_statement, sign_statement, verify_statement
 
 LARGEST_ORDER = 4 * 1024 * 1024
-KINDS = ("number", "category")
+KINDS = ("number", "category", "image", "signal")
+TARGETS = ("binary", "classes", "number", "survival", "mask")
+TABLE = "table"
+"""Modality of a column that names none."""
 MOST_ROUNDS = 100_000
 RANGES = {"rounds": (1, MOST_ROUNDS), "seed": (0, 2**53 - 1), "deadline_s": (0.1, 86_400)}
 """Least and greatest values of a plan's numbers, both allowed."""
+LONGEST_AXIS = 65_536
+MOST_CLASSES = 1_000
 LONGEST_WORDS = 400
 """Letters of a plan's title, purpose and names."""
+_AXES = {"number": (0, 0), "category": (0, 0), "image": (3, 3), "signal": (2, 2)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldNeed:
-    """One column that a study requires of every site's schema."""
+    """One field that a study requires of every site that has its modality.
+
+    `kind` is one of `KINDS`. `shape` is (height, width, channels) of an image,
+    (length, channels) of a signal, empty for a column of the table.
+    """
 
     name: str
-    kind: str  # "number" or "category"
+    kind: str
     unit: str = ""
     categories: tuple[str, ...] = ()
+    modality: str = TABLE
+    shape: tuple[int, ...] = ()
+
+    @property
+    def is_column(self) -> bool:
+        """Say whether the field is a column of the table."""
+        return self.kind in ("number", "category")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a model of the study predicts: one of `TARGETS`.
+
+    `classes` names the classes of the kind `classes`, in the order of their
+    index; `unit` belongs to a number, or to the time of a survival target.
+    """
+
+    kind: str = "binary"
+    classes: tuple[str, ...] = ()
+    unit: str = ""
+
+
+BINARY = Target()
+"""A label that is yes or no."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +85,16 @@ class RecipeRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
-    """One hospital's place in a study: its agreement, its dataset and its pinned key."""
+    """One hospital's place in a study: its agreement, its dataset and its pinned key.
+
+    `lacks` names the study's modalities that this hospital does not have.
+    """
 
     participant: ParticipantId
     agreement: AgreementId
     dataset: DatasetId
     key: str  # Ed25519 public key, base64url without padding
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +135,7 @@ class Study:
     created: str
     expires: str
     layout: tuple[ArrayNeed, ...] = ()
+    target: Target = BINARY
 
     def as_json(self) -> bytes:
         """Write the canonical bytes that the lead signs and everyone fingerprints."""
@@ -106,6 +145,11 @@ class Study:
     def digest(self) -> Digest:
         """Fingerprint of the plan."""
         return digest_of(self.as_json())
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Modalities of the study's fields, each once, in their order."""
+        return tuple(dict.fromkeys(need.modality for need in self.features))
 
     def find_site(self, participant: ParticipantId) -> Invitation | None:
         """Return a participant's place in the study, or `None` if it has none."""
@@ -218,6 +262,8 @@ def check_study(study: Study) -> Study:
         _check_key(site.key)
     # 3. Columns and the model's arrays.
     _check_features(study)
+    _check_target(study.target)
+    _check_lacks(study)
     _distinct((array.name for array in study.layout), "layout.name")
     for array in study.layout:
         _within(len(array.shape), "layout.shape", 0, 8)
@@ -237,12 +283,35 @@ def _check_features(study: Study) -> None:
     if study.label in {need.name for need in study.features}:
         raise bad("label", "is also a feature")
     for need in study.features:
-        _within(len(need.name), "features.name", 1, 200)
+        for name in ("name", "modality"):
+            _within(len(getattr(need, name)), f"features.{name}", 1, 200)
         if need.kind not in KINDS:
-            raise bad("features.kind", "is neither number nor category")
+            raise bad("features.kind", f"is none of {', '.join(KINDS)}")
+        _within(len(need.shape), "features.shape", *_AXES[need.kind])
+        for length in need.shape:
+            _within(length, "features.shape", 1, LONGEST_AXIS)
         _distinct(need.categories, "features.categories")
         if (need.kind == "category") != bool(need.categories):
             raise bad("features.categories", "does not fit the kind")
+
+
+def _check_target(target: Target) -> None:
+    if target.kind not in TARGETS:
+        raise bad("target.kind", f"is none of {', '.join(TARGETS)}")
+    _distinct(target.classes, "target.classes")
+    several = target.kind == "classes"
+    _within(len(target.classes), "target.classes", *((2, MOST_CLASSES) if several else (0, 0)))
+
+
+def _check_lacks(study: Study) -> None:
+    """Each hospital lacks modalities of the study only, and not all; somebody has each."""
+    known = set(study.modalities)
+    for site in study.sites:
+        _distinct(site.lacks, "sites.lacks")
+        if not set(site.lacks) < known:
+            raise bad("sites.lacks", "leaves nothing, or names what the study does not ask for")
+    if set.intersection(*(set(site.lacks) for site in study.sites)):
+        raise bad("sites.lacks", "leaves a modality that no hospital has")
 
 
 def _check_key(text: str) -> None:

@@ -87,6 +87,16 @@ CHARGES = sa.Table(
 millionths, `delta` in units of 1e-12, both rounded up, so that sums are exact;
 `purpose` is a kind of computation, `reference` names the one it paid for."""
 
+KEPT = sa.Table(
+    "gate_kept",
+    METADATA,
+    sa.Column("agreement", sa.String(200), primary_key=True),
+    sa.Column("study", sa.String(200), primary_key=True),
+    sa.Column("round", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("digest", sa.String(80), nullable=False),
+)
+"""What this site kept after a round of a study, by the file's digest; the latest rounds only."""
+
 
 def find_lease(connection: sa.Connection, lease: LeaseId) -> sa.RowMapping | None:
     """Return a lease's row, or None."""

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -168,6 +168,26 @@ class BlobStore:
         if digest_of(data) != digest:
             raise IntegrityError("ledger.blob_changed", digest=digest)
         return data
+
+    def room(self, name: str) -> BlobStore:
+        """Return a store of its own in a folder of this one."""
+        return BlobStore(self._folder / name)
+
+    def keep_only(self, digests: Collection[Digest]) -> None:
+        """Remove every other file.
+
+        Raises
+        ------
+        StateError
+            `ledger.cannot_write`.
+        """
+        kept = {self._place(digest) for digest in digests}
+        try:
+            for place in self._folder.glob("??/*"):
+                if place not in kept:
+                    place.unlink(missing_ok=True)
+        except OSError as error:
+            raise _refusal(self._folder, error) from error
 
     def _place(self, digest: Digest) -> Path:
         if not _DIGEST.fullmatch(digest):

@@ -170,11 +170,17 @@ class DeskServer:
         if fcntl.fcntl(lease.file, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY:
             lease.file.close()
             raise StateError("engine.desk_failed", detail="the lease's file can be written")
-        return Message(line={"lease": lease.id, "facts": dict(lease.facts)}, file=lease.file)
+        line_back = {"lease": lease.id, "facts": dict(lease.facts)}
+        return Message(line=line_back, body=lease.kept, file=lease.file)
 
     def _release(self, line: dict[str, Any], body: bytes) -> Message:
         lease = LeaseId(str(line["lease"]))
-        return Message(line={}, body=self._desk.release(lease, update=body, facts=line["facts"]))
+        kept = int(line.get("kept", 0))
+        if not 0 <= kept <= len(body):
+            raise InputError("engine.desk_message", reason="kept")
+        end = len(body) - kept
+        reply = self._desk.release(lease, update=body[:end], facts=line["facts"], kept=body[end:])
+        return Message(line={}, body=reply)
 
 
 def _check_order(order: bytes) -> None:

@@ -36,6 +36,7 @@ class OpenLease:
     id: LeaseId
     file: BinaryIO
     facts: Mapping[str, Json]
+    kept: bytes = b""
 
 
 class SocketDesk:
@@ -90,13 +91,23 @@ class SocketDesk:
         if answer.file is None:
             raise PeerError("engine.desk_closed", detail="a lease without a file")
         return OpenLease(
-            id=LeaseId(str(answer.line["lease"])), file=answer.file, facts=answer.line["facts"]
+            id=LeaseId(str(answer.line["lease"])),
+            file=answer.file,
+            facts=answer.line["facts"],
+            kept=answer.body,
         )
 
-    def release(self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json]) -> bytes:
+    def release(
+        self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json], kept: bytes = b""
+    ) -> bytes:
         """Give a result to the output gate and get the bytes to send."""
-        line: dict[str, Json] = {"call": "release", "lease": lease, "facts": dict(facts)}
-        return self._ask(line, update).body
+        line: dict[str, Json] = {
+            "call": "release",
+            "lease": lease,
+            "facts": dict(facts),
+            "kept": len(kept),
+        }
+        return self._ask(line, update + kept).body
 
     def _ask(self, line: Mapping[str, Any], body: bytes, *, timeout_s: float = _WORK_S) -> Message:
         try:

@@ -12,25 +12,25 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from consilium.federation.contract import Cases, Chance, Vector
+from consilium.federation.contract import Cases, Needs, Vector
 from consilium.federation.outcome import METRICS as MEASURES
 from consilium.federation.recalibration import sigmoid
 from consilium.federation.registry import Recipes
+from consilium.federation.simulation import fit_pooled
 from consilium.federation.site import read_cases
 from consilium.gate.facts import round_figure
 from consilium.gate.orders import FieldNeed
 from consilium.kernel.canonical import Json
 from consilium.kernel.errors import NotFoundError
-from consilium.kernel.identifiers import LeaseId, ParticipantId
+from consilium.kernel.identifiers import LeaseId
 from consilium.measures.intervals import measure
-from consilium.models.weights import Arrays
 from consilium.readers.intake import take_in
 from consilium.readers.records import IntakeRequest
 from consilium.readers.schema import Schema
@@ -85,20 +85,12 @@ def pooled_rows(plan: SpacePlan, study: StudyPlan) -> dict[str, dict[str, Mappin
         for member, name in study.datasets.items()
     }
     leads = tables.get(plan.id_of(study.lead), next(iter(tables.values())))
-    features = leads.features
-    sides = {site: read_cases(table, features) for site, table in tables.items()}
-    prepared = recipe.prepare(
-        _stack([train for train, _ in sides.values()]),
-        _stack([held_out for _, held_out in sides.values()]),
-        features=features,
-        settings=settings,
+    needs = Needs(features=leads.features)
+    sides = {site: read_cases(table, needs) for site, table in tables.items()}
+    fitted = fit_pooled(
+        recipe, sides, needs=needs, settings=settings, rounds=study.rounds, seed=study.seed
     )
-    arrays: Arrays = recipe.initial(features, settings, seed=study.seed)
-    chance = Chance(seed=study.seed, participant=ParticipantId(POOLED))
-    # As many steps as all sites of the federation took together.
-    for number in range(1, study.rounds * len(sides) + 1):
-        arrays = recipe.train(prepared.train, arrays, settings, chance=chance, number=number).arrays
-    chances = sigmoid(recipe.predict(prepared.held_out, arrays, settings))
+    chances = sigmoid(fitted.predict(fitted.prepared.held_out))
     ends = np.cumsum([held_out.n for _, held_out in sides.values()])
     parts = np.split(chances, ends[:-1])
     return {
@@ -117,6 +109,10 @@ class _Table:
     @property
     def id(self) -> LeaseId:
         return LeaseId(POOLED)
+
+    @property
+    def kept(self) -> bytes:
+        return b""
 
     @property
     def facts(self) -> Mapping[str, Json]:
@@ -140,19 +136,6 @@ def _open_table(dataset: DatasetPlan) -> _Table:
         for each in Schema.from_toml(text, file=dataset.schema).features
     )
     return _Table(file=io.BytesIO(data), features=features)
-
-
-def _stack(parts: Sequence[Cases]) -> Cases:
-    """Put the sites' rows under one another; patients of different sites stay different."""
-    groups, above = [], 0
-    for part in parts:
-        groups.append(part.group + above)
-        above += int(part.group.max(initial=-1)) + 1
-    return Cases(
-        x=np.concatenate([part.x for part in parts]),
-        y=np.concatenate([part.y for part in parts]),
-        group=np.concatenate(groups),
-    )
 
 
 def _judge(held_out: Cases, chances: Vector, *, seed: int) -> dict[str, Mapping[str, Any]]:

@@ -16,8 +16,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from consilium.federation.contract import Needs
 from consilium.federation.folder import SegmentFolder
-from consilium.federation.ports import Engine, EngineStatus, Task
+from consilium.federation.ports import EVALUATE, Engine, EngineStatus, Task
 from consilium.federation.records import StartingPoint
 from consilium.federation.registry import Recipes
 from consilium.federation.resumption import starting_point
@@ -83,6 +84,7 @@ class RehearsalLease:
     id: LeaseId
     file: BinaryIO
     facts: Mapping[str, Json]
+    kept: bytes = b""
 
 
 @dataclass(kw_only=True)
@@ -99,6 +101,7 @@ class RehearsalDesk:
     silent_in: set[int] = field(default_factory=set)
     spoil: Callable[[Answer, bytes], tuple[Answer, bytes]] | None = None
     leases: list[tuple[str, int, Digest]] = field(default_factory=list)
+    kept: dict[int, bytes] = field(default_factory=dict)
     reported: list[tuple[str, str]] = field(default_factory=list)
     quiet: threading.Event = field(default_factory=threading.Event)
     _open: dict[LeaseId, tuple[str, int, Digest, Order]] = field(default_factory=dict)
@@ -120,9 +123,11 @@ class RehearsalDesk:
         self.leases.append((kind, round, model))
         lease = LeaseId(f"lease-{next(self._numbers)}")
         self._open[lease] = (kind, round, model, Order.from_json(order))
+        last = [done for done in self.kept if done < round or kind == EVALUATE]
         return RehearsalLease(
             id=lease,
             file=self.data.open(),
+            kept=self.kept[max(last)] if last else b"",
             facts={
                 "participant": self.participant,
                 "columns": list(self.columns),
@@ -131,8 +136,12 @@ class RehearsalDesk:
             },
         )
 
-    def release(self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json]) -> bytes:
+    def release(
+        self, lease: LeaseId, *, update: bytes, facts: Mapping[str, Json], kept: bytes = b""
+    ) -> bytes:
         kind, number, model, order = self._open.pop(lease)
+        if kept:
+            self.kept[number] = kept
         rule = CountRule(smallest=0 if self.public else 10, largest=len(self.data.y))
         checked = check_facts(facts, rule=rule)
         n, work_s = checked.pop("n"), checked.pop("work_s")
@@ -268,7 +277,7 @@ def make_rehearsal(
         settings={"local_steps": 20, **(settings or {})},
     )
     recipe, seed = RECIPES.get(ref), int(changes.get("seed", 42))
-    arrays = recipe.initial(features, recipe.read_settings(ref.settings), seed=seed)
+    arrays = recipe.initial(Needs(features=features), recipe.read_settings(ref.settings), seed=seed)
     start = pack_arrays(arrays)
     lead = next(iter(keys))
     study = Study(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from consilium.federation.contract import Needs
 from consilium.federation.ports import Task
 from consilium.federation.registry import Recipes
 from consilium.federation.site import SiteWorker
@@ -39,7 +40,9 @@ def test_what_the_installed_recipe_reports_passes_the_gate(make_world: MakeWorld
     digest = recipes.digests[NAME]
     ref = RecipeRef(name=NAME, version="1.0.0", digest=digest, settings={"local_steps": 5})
     code = recipes.get(ref)
-    model = code.initial(world.study.features, code.read_settings(ref.settings), seed=42)
+    model = code.initial(
+        Needs(features=world.study.features), code.read_settings(ref.settings), seed=42
+    )
     start = pack_arrays(model)
     layout = tuple(ArrayNeed(name=name, shape=model[name].shape) for name in sorted(model))
     world.study = replace(world.study, recipe=ref, start=digest_of(start), layout=layout)

@@ -18,12 +18,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from consilium.federation.contract import Cases
+from consilium.federation.contract import Cases, Chance, Needs
 from consilium.federation.folder import SegmentFolder
 from consilium.federation.registry import Recipes
 from consilium.gate.orders import peek_study
 from consilium.gate.replies import EVALUATE, TRAIN, SiteReply, read_reply
 from consilium.kernel.canonical import canonical_bytes
+from consilium.kernel.identifiers import ParticipantId
 from consilium.ledger.keys import SigningKey
 from consilium.ledger.statements import sign_statement
 from consilium.models.weights import unpack_arrays
@@ -89,14 +90,16 @@ def figures_of(remains: Remains, member: str) -> npt.NDArray[np.float64]:
     recipe = Recipes().get(plan.recipe)
     settings = recipe.read_settings(plan.recipe.settings)
     cases = Cases(x=arrays["x"], y=arrays["y"], group=arrays["group"])
+    needs = Needs(features=plan.features)
+    chance = Chance(seed=plan.seed, participant=ParticipantId(member))
     parts = [cases.take(arrays["part"] == side) for side in (0, 1)]
-    prepared = recipe.prepare(parts[0], parts[1], features=plan.features, settings=settings)
+    prepared = recipe.prepare(parts[0], parts[1], needs=needs, settings=settings, chance=chance)
     found = [arrays["x"].ravel()]
     for model in [unpack_arrays(folder.model(number)) for number in folder.rounds()]:
         for part in (prepared.train, prepared.held_out):
-            odds = recipe.predict(part, model, settings)
-            chance = 1 / (1 + np.exp(-odds))
-            found += [part.x.ravel(), odds, chance, chance - part.y, -np.log(chance)]
+            odds = recipe.predict(part, model, settings, kept={})
+            odd = 1 / (1 + np.exp(-odds))
+            found += [part.x.ravel(), odds, odd, odd - part.y, -np.log(odd)]
     return np.concatenate(found)
 
 

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from consilium.federation.contract import Cases, Chance, EvaluationPlan, Prepared
-from consilium.federation.evaluation import CANDIDATES, METRICS, Judge, choose, evaluate_binary
+from consilium.federation.contract import Cases, Chance, EvaluationPlan, Needs, Prepared
+from consilium.federation.evaluation import CANDIDATES, METRICS, Judge, choose, evaluate_site
 from consilium.federation.recalibration import sigmoid
 from consilium.federation.recipes.tabular_logistic import RECIPE
 from consilium.federation.recipes.tabular_logistic.descent import Settings
+from consilium.gate.orders import FieldNeed
 from consilium.kernel.identifiers import ParticipantId
 
 TRUTH = np.array([1.4, -0.8, 0.5])
 PLAN = EvaluationPlan(
+    needs=Needs(features=tuple(FieldNeed(name=name, kind="number") for name in "abc")),
     start={"bias": np.zeros(1), "weight": np.zeros(3)},
     rounds=5,
     chance=Chance(seed=1, participant=ParticipantId("did:web:x:north")),
@@ -42,7 +44,7 @@ def judge(weight: np.ndarray = TRUTH, bias: float = 0.0, **changes: Any) -> Judg
 
 
 def test_every_row_has_every_figure_with_an_interval() -> None:
-    found: Any = evaluate_binary(judge(), Prepared(train=cases(0, 150), held_out=cases(1, 90)))
+    found: Any = evaluate_site(judge(), Prepared(train=cases(0, 150), held_out=cases(1, 90)))
     assert list(found["rows"]) == ["federated", "recalibrated", "local", "majority"]
     for name in ("federated", "recalibrated", "local"):
         for metric in METRICS:
@@ -53,7 +55,7 @@ def test_every_row_has_every_figure_with_an_interval() -> None:
 
 def test_the_majority_row_is_the_sites_own_prevalence() -> None:
     train, held_out = cases(0, 150, shift=2.0), cases(1, 90, shift=2.0)
-    rows: Any = evaluate_binary(judge(), Prepared(train=train, held_out=held_out))["rows"]
+    rows: Any = evaluate_site(judge(), Prepared(train=train, held_out=held_out))["rows"]
     assert rows["majority"]["accuracy"]["value"] == pytest.approx(held_out.y.mean())
     assert rows["majority"]["auroc"]["value"] == 0.5
     assert rows["majority"]["calibration_slope"]["value"] is None
@@ -62,7 +64,7 @@ def test_the_majority_row_is_the_sites_own_prevalence() -> None:
 
 def test_recalibration_keeps_the_ranking_and_mends_a_wrong_prevalence() -> None:
     train, held_out = cases(0, 300, shift=2.5), cases(1, 300, shift=2.5)
-    rows: Any = evaluate_binary(judge(), Prepared(train=train, held_out=held_out))["rows"]
+    rows: Any = evaluate_site(judge(), Prepared(train=train, held_out=held_out))["rows"]
     assert rows["recalibrated"]["auroc"]["value"] == rows["federated"]["auroc"]["value"]
     assert rows["recalibrated"]["brier"]["value"] < rows["federated"]["brier"]["value"] - 0.05
 
@@ -70,7 +72,7 @@ def test_recalibration_keeps_the_ranking_and_mends_a_wrong_prevalence() -> None:
 def test_a_held_out_part_of_one_class_has_no_auroc_and_says_why() -> None:
     held_out = cases(1, 40)
     held_out.y[:] = 1.0
-    rows: Any = evaluate_binary(judge(), Prepared(train=cases(0, 90), held_out=held_out))["rows"]
+    rows: Any = evaluate_site(judge(), Prepared(train=cases(0, 90), held_out=held_out))["rows"]
     for row in rows.values():
         assert row["auroc"]["value"] is None
         assert row["auroc"]["reason"] == "measures.one_class"
@@ -80,14 +82,14 @@ def test_a_held_out_part_of_one_class_has_no_auroc_and_says_why() -> None:
 def test_a_training_part_of_one_class_leaves_everything_finite() -> None:
     train = cases(0, 40)
     train.y[:] = 1.0
-    found: Any = evaluate_binary(judge(), Prepared(train=train, held_out=cases(1, 40)))
+    found: Any = evaluate_site(judge(), Prepared(train=train, held_out=cases(1, 40)))
     for row in found["rows"].values():
         assert row["brier"]["value"] is not None
     assert found["choice"]["chosen"] in CANDIDATES
 
 
 def test_without_held_out_patients_every_figure_is_null_with_its_reason() -> None:
-    found: Any = evaluate_binary(judge(), Prepared(train=cases(0, 40), held_out=cases(1, 0)))
+    found: Any = evaluate_site(judge(), Prepared(train=cases(0, 40), held_out=cases(1, 0)))
     assert found["n_test"] == 0
     assert {
         (figure["value"], figure["reason"])
@@ -98,7 +100,7 @@ def test_without_held_out_patients_every_figure_is_null_with_its_reason() -> Non
 
 def test_a_model_that_diverged_is_reported_and_never_chosen() -> None:
     broken = judge(weight=np.array([np.inf, 0.0, 0.0]))
-    found: Any = evaluate_binary(broken, Prepared(train=cases(0, 60), held_out=cases(1, 60)))
+    found: Any = evaluate_site(broken, Prepared(train=cases(0, 60), held_out=cases(1, 60)))
     assert found["rows"]["federated"]["auroc"]["reason"] == "federation.not_finite"
     assert found["choice"]["chosen"] == "local"
     assert found["choice"]["scores"]["federated"] is None
@@ -121,8 +123,8 @@ def test_the_site_chooses_what_serves_its_own_patients(
 
 def test_the_choice_is_logged_with_its_scores_and_never_asks_the_held_out_part() -> None:
     train = cases(0, 120, shift=1.0)
-    first: Any = evaluate_binary(judge(), Prepared(train=train, held_out=cases(1, 50)))
-    second: Any = evaluate_binary(judge(), Prepared(train=train, held_out=cases(2, 50)))
+    first: Any = evaluate_site(judge(), Prepared(train=train, held_out=cases(1, 50)))
+    second: Any = evaluate_site(judge(), Prepared(train=train, held_out=cases(2, 50)))
     assert first["choice"] == second["choice"]
     assert set(first["choice"]["scores"]) == set(CANDIDATES)
     assert first["choice"]["folds"] == 5
@@ -154,7 +156,7 @@ def test_one_patient_alone_leaves_the_federated_model_unscored() -> None:
 
 
 def test_no_calibration_bin_is_smaller_than_the_hospital_allows() -> None:
-    found: Any = evaluate_binary(
+    found: Any = evaluate_site(
         judge(min_cases=15), Prepared(train=cases(0, 90), held_out=cases(1, 70))
     )
     assert set(found["bins"]) >= {"federated", "recalibrated", found["choice"]["chosen"]}
@@ -165,4 +167,4 @@ def test_no_calibration_bin_is_smaller_than_the_hospital_allows() -> None:
 
 def test_the_same_patients_give_the_same_figures_again() -> None:
     prepared = Prepared(train=cases(0, 60), held_out=cases(1, 40))
-    assert evaluate_binary(judge(), prepared) == evaluate_binary(judge(), prepared)
+    assert evaluate_site(judge(), prepared) == evaluate_site(judge(), prepared)

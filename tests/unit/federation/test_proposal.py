@@ -14,7 +14,7 @@ from consilium.federation.proposal import (
     default_quorum,
     make_proposal,
     read_draft,
-    read_features,
+    read_needs,
     starting_model,
 )
 from consilium.federation.registry import Recipes
@@ -298,5 +298,5 @@ def test_a_recipe_that_was_changed_since_makes_no_starting_model() -> None:
 
 
 def test_units_and_categories_are_optional_in_a_schemas_record() -> None:
-    (feature,) = read_features({"features": [{"name": "age", "kind": "number"}]})
+    (feature,) = read_needs({"features": [{"name": "age", "kind": "number"}]}).features
     assert (feature.unit, feature.categories) == ("", ())

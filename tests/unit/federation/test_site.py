@@ -19,7 +19,7 @@ from federation_rehearsal import (
     make_rehearsal,
 )
 
-from consilium.federation.contract import Recipe
+from consilium.federation.contract import Needs, Recipe
 from consilium.federation.ports import Task
 from consilium.federation.recipes.tabular_logistic import RECIPE
 from consilium.federation.registry import Recipes
@@ -172,7 +172,7 @@ def lease(data: bytes | None = None, columns: list[dict[str, Any]] = COLUMNS) ->
 
 
 def test_columns_come_in_the_studys_order_and_numbering() -> None:
-    train, held_out = read_cases(lease(), (AGE, PAIN))
+    train, held_out = read_cases(lease(), Needs(features=(AGE, PAIN)))
     np.testing.assert_array_equal(train.x, [[61, 2], [70, 1], [41, np.nan]])
     np.testing.assert_array_equal(held_out.x, [[50, 0]])
     np.testing.assert_array_equal(train.group, [0, 2, 3])
@@ -180,13 +180,13 @@ def test_columns_come_in_the_studys_order_and_numbering() -> None:
 
 def test_a_column_that_is_not_there_is_named() -> None:
     with pytest.raises(InputError) as caught:
-        read_cases(lease(), (FieldNeed(name="chol", kind="number"),))
+        read_cases(lease(), Needs(features=(FieldNeed(name="chol", kind="number"),)))
     assert caught.value.facts == {"column": "chol"}
 
 
 def test_a_category_that_the_study_does_not_know_is_refused() -> None:
     with pytest.raises(InputError) as caught:
-        read_cases(lease(), (replace(PAIN, categories=("none", "some")),))
+        read_cases(lease(), Needs(features=(replace(PAIN, categories=("none", "some")),)))
     assert caught.value.code == "federation.other_categories"
 
 
@@ -210,5 +210,5 @@ def _ragged() -> bytes:
 )
 def test_a_file_that_no_reader_wrote_is_refused(data: bytes) -> None:
     with pytest.raises(IntegrityError) as caught:
-        read_cases(lease(data), (AGE,))
+        read_cases(lease(data), Needs(features=(AGE,)))
     assert caught.value.code == "federation.bad_array_file"

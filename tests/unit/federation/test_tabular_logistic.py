@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from consilium.federation.contract import Cases, Chance
+from consilium.federation.contract import Cases, Chance, Needs, Prepared
 from consilium.federation.recipes.tabular_logistic import RECIPE
 from consilium.federation.recipes.tabular_logistic.descent import (
     Settings,
@@ -28,6 +28,7 @@ FEATURES = (
     FieldNeed(name="sex", kind="category", categories=("f", "m")),
     FieldNeed(name="only", kind="category", categories=("one",)),
 )
+NEEDS = Needs(features=FEATURES)
 CHANCE = Chance(seed=42, participant=ParticipantId("did:web:x:north"))
 
 
@@ -50,6 +51,10 @@ def _drawn(seed: int = 0, n: int = 90) -> Cases:
     return _cases(x, y)
 
 
+def _prepared() -> Prepared:
+    return RECIPE.prepare(_drawn(), _drawn(1), needs=NEEDS, settings=Settings(), chance=CHANCE)
+
+
 def test_a_category_becomes_indicators_without_its_first() -> None:
     x = np.array([[61.0, 0, 1, 0], [50.0, 2, 0, 0], [70.0, 1, 1, 0]])
     np.testing.assert_array_equal(
@@ -60,10 +65,10 @@ def test_a_category_becomes_indicators_without_its_first() -> None:
 
 def test_scaling_is_learnt_from_the_training_part_alone() -> None:
     train, held_out = _drawn(0), _drawn(1)
-    prepared = RECIPE.prepare(train, held_out, features=FEATURES, settings=Settings())
+    prepared = RECIPE.prepare(train, held_out, needs=NEEDS, settings=Settings(), chance=CHANCE)
     np.testing.assert_allclose(prepared.train.x.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(prepared.train.x.std(axis=0), 1)
-    other = RECIPE.prepare(train, _drawn(2), features=FEATURES, settings=Settings())
+    other = RECIPE.prepare(train, _drawn(2), needs=NEEDS, settings=Settings(), chance=CHANCE)
     np.testing.assert_array_equal(prepared.train.x, other.train.x)
     expected = (held_out.x[:, 0] - train.x[:, 0].mean()) / train.x[:, 0].std()
     np.testing.assert_allclose(prepared.held_out.x[:, 0], expected)
@@ -80,7 +85,7 @@ def test_what_is_missing_becomes_the_sites_own_mean() -> None:
     x[3, 0], x[4, 1] = np.nan, np.nan
     x[:, 2] = np.nan
     prepared = RECIPE.prepare(
-        _cases(x, _drawn().y), _drawn(1), features=FEATURES, settings=Settings()
+        _cases(x, _drawn().y), _drawn(1), needs=NEEDS, settings=Settings(), chance=CHANCE
     )
     assert np.isfinite(prepared.train.x).all()
     assert prepared.train.x[3, 0] == 0
@@ -90,7 +95,7 @@ def test_what_is_missing_becomes_the_sites_own_mean() -> None:
 def test_a_site_without_training_cases_is_refused() -> None:
     empty = _cases(np.empty((0, 4)), np.empty(0))
     with pytest.raises(InputError) as caught:
-        RECIPE.prepare(empty, _drawn(), features=FEATURES, settings=Settings())
+        RECIPE.prepare(empty, _drawn(), needs=NEEDS, settings=Settings(), chance=CHANCE)
     assert caught.value.code == "federation.no_cases"
 
 
@@ -98,13 +103,15 @@ def test_a_label_besides_zero_and_one_is_refused() -> None:
     cases = _drawn()
     cases.y[0] = 2.0
     with pytest.raises(InputError) as caught:
-        RECIPE.prepare(cases, _drawn(), features=FEATURES, settings=Settings())
+        RECIPE.prepare(cases, _drawn(), needs=NEEDS, settings=Settings(), chance=CHANCE)
     assert caught.value.code == "federation.bad_label"
 
 
 def test_many_steps_arrive_where_the_likelihood_is_greatest() -> None:
     # Reference: scikit-learn's unpenalised logistic regression.
-    cases = RECIPE.prepare(_drawn(), _drawn(1), features=FEATURES, settings=Settings()).train
+    cases = RECIPE.prepare(
+        _drawn(), _drawn(1), needs=NEEDS, settings=Settings(), chance=CHANCE
+    ).train
     settings = Settings(learning_rate=0.5, batch_size=10_000, local_steps=5_000)
     generator = CHANCE.draw("train", 1)
     found = descend(cases.x, cases.y, np.zeros(5), settings=settings, generator=generator)
@@ -135,22 +142,26 @@ def test_every_case_is_taken_once_in_each_pass() -> None:
 
 
 def test_a_strong_proximal_term_keeps_the_weights_at_home() -> None:
-    cases = RECIPE.prepare(_drawn(), _drawn(1), features=FEATURES, settings=Settings()).train
-    start = RECIPE.initial(FEATURES, Settings(), seed=1)
+    cases = RECIPE.prepare(
+        _drawn(), _drawn(1), needs=NEEDS, settings=Settings(), chance=CHANCE
+    ).train
+    start = RECIPE.initial(NEEDS, Settings(), seed=1)
     moved = {}
     for mu in (0.0, 5.0):
         settings = Settings(proximal_mu=mu, learning_rate=0.05)
-        after = RECIPE.train(cases, start, settings, chance=CHANCE, number=1).arrays
+        after = RECIPE.train(cases, start, settings, chance=CHANCE, number=1, kept={}).arrays
         moved[mu] = np.linalg.norm(after["weight"] - start["weight"])
     assert moved[5.0] < moved[0.0] / 2
 
 
 def test_a_repeated_round_gives_the_same_bytes_and_another_round_others() -> None:
-    cases = RECIPE.prepare(_drawn(), _drawn(1), features=FEATURES, settings=Settings()).train
-    start = RECIPE.initial(FEATURES, Settings(), seed=1)
+    cases = RECIPE.prepare(
+        _drawn(), _drawn(1), needs=NEEDS, settings=Settings(), chance=CHANCE
+    ).train
+    start = RECIPE.initial(NEEDS, Settings(), seed=1)
 
     def train(chance: Chance, number: int) -> bytes:
-        result = RECIPE.train(cases, start, Settings(), chance=chance, number=number)
+        result = RECIPE.train(cases, start, Settings(), chance=chance, number=number, kept={})
         return result.arrays["weight"].tobytes()
 
     assert train(CHANCE, 1) == train(CHANCE, 1)
@@ -161,13 +172,13 @@ def test_a_repeated_round_gives_the_same_bytes_and_another_round_others() -> Non
 
 
 def test_the_starting_weights_are_a_linear_layers_or_zeros() -> None:
-    drawn = RECIPE.initial(FEATURES, Settings(), seed=7)
+    drawn = RECIPE.initial(NEEDS, Settings(), seed=7)
     assert {name: array.shape for name, array in drawn.items()} == {"bias": (1,), "weight": (4,)}
     assert (np.abs(drawn["weight"]) <= 0.5).all()
     assert drawn["weight"].any()
-    again = RECIPE.initial(FEATURES, Settings(), seed=7)
+    again = RECIPE.initial(NEEDS, Settings(), seed=7)
     assert drawn["weight"].tobytes() == again["weight"].tobytes()
-    zeros = RECIPE.initial(FEATURES, Settings(init="zeros"), seed=7)
+    zeros = RECIPE.initial(NEEDS, Settings(init="zeros"), seed=7)
     assert not zeros["weight"].any()
     assert not zeros["bias"].any()
 
@@ -175,7 +186,7 @@ def test_the_starting_weights_are_a_linear_layers_or_zeros() -> None:
 def test_training_that_diverges_says_so_by_a_missing_loss() -> None:
     cases = _cases(np.full((20, 1), 1e200), np.tile([0.0, 1.0], 10))
     start = {"bias": np.zeros(1), "weight": np.array([1e200])}
-    trained = RECIPE.train(cases, start, Settings(), chance=CHANCE, number=1)
+    trained = RECIPE.train(cases, start, Settings(), chance=CHANCE, number=1, kept={})
     assert trained.facts["loss_before"] is None
 
 

@@ -17,12 +17,14 @@ class Contribution:
     """One site's update and the number of cases behind it (at least 1).
 
     `loss` is the site's mean training loss under the weights it was given,
-    `None` where it said none; only rules with `needs_loss` look at it.
+    `None` where it said none; only rules with `needs_loss` look at it. `lacks`
+    are the modalities that the site does not have, from the signed plan.
     """
 
     update: Arrays
     n: int
     loss: float | None = None
+    lacks: tuple[str, ...] = ()
 
 
 Contributions = Mapping[ParticipantId, Contribution]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -17,11 +17,13 @@ from consilium.federation.contract import (
     Chance,
     EvaluationPlan,
     Matrix,
+    Needs,
     Prepared,
+    Tensor,
     Trained,
     Vector,
 )
-from consilium.federation.evaluation import Judge, evaluate_binary
+from consilium.federation.evaluation import Judge, evaluate_site
 from consilium.federation.recipes.tabular_logistic.descent import (
     Settings,
     descend,
@@ -33,7 +35,6 @@ from consilium.federation.recipes.tabular_logistic.inputs import (
     learn_scaling,
 )
 from consilium.federation.settings_schema import Setting, fill_settings, read_schema
-from consilium.gate.orders import FieldNeed
 from consilium.kernel.canonical import Json
 from consilium.kernel.errors import InputError
 from consilium.models.weights import Arrays
@@ -60,17 +61,23 @@ class TabularLogistic:
         """
         return Settings(**fill_settings(_schema(), given, owner=self.name))
 
-    def initial(
-        self, features: Sequence[FieldNeed], settings: Settings, *, seed: int
-    ) -> dict[str, Matrix]:
-        """Draw the starting weights, U(±1/√inputs) like a linear layer, or zeros."""
-        width = count_inputs(features)
+    def initial(self, needs: Needs, settings: Settings, *, seed: int) -> dict[str, Tensor]:
+        """Draw the starting weights, U(±1/√inputs) like a linear layer, or zeros.
+
+        Raises
+        ------
+        InputError
+            `federation.recipe_does_not_fit`.
+        """
+        if needs.target.kind != "binary" or not needs.columns:
+            raise InputError("federation.recipe_does_not_fit", recipe=self.name, what="binary")
+        width = count_inputs(needs.columns)
         bound = 1.0 / math.sqrt(width) if settings.init == "uniform" and width else 0.0
         drawn = np.random.default_rng(seed).uniform(-bound, bound, size=width + 1)
         return _arrays(drawn)
 
     def prepare(
-        self, train: Cases, held_out: Cases, *, features: Sequence[FieldNeed], settings: Settings
+        self, train: Cases, held_out: Cases, *, needs: Needs, settings: Settings, chance: Chance
     ) -> Prepared:
         """Make indicators and z-scores; the scaling is learnt from `train` alone.
 
@@ -79,12 +86,13 @@ class TabularLogistic:
         InputError
             `federation.no_cases`, `federation.bad_label`.
         """
-        del settings
+        del settings, chance
         for cases in (train, held_out):
             if not np.isin(cases.y, (0.0, 1.0)).all():
                 raise InputError("federation.bad_label", recipe=self.name)
         if not train.n:
             raise InputError("federation.no_cases", recipe=self.name)
+        features = needs.columns
         inputs = expand(train.x, features)
         scaling = learn_scaling(inputs)
         return Prepared(
@@ -93,7 +101,14 @@ class TabularLogistic:
         )
 
     def train(
-        self, cases: Cases, start: Arrays, settings: Settings, *, chance: Chance, number: int
+        self,
+        cases: Cases,
+        start: Arrays,
+        settings: Settings,
+        *,
+        chance: Chance,
+        number: int,
+        kept: Arrays,
     ) -> Trained:
         """Take a round's steps from the global weights.
 
@@ -102,6 +117,7 @@ class TabularLogistic:
         The weights, and the mean log loss over the training part before and
         after; no figure of fewer cases than the whole part.
         """
+        del kept
         before = _weights(start)
         after = descend(
             cases.x,
@@ -119,9 +135,9 @@ class TabularLogistic:
         }
         return Trained(arrays=_arrays(after), facts=facts)
 
-    def predict(self, cases: Cases, arrays: Arrays, settings: Settings) -> Vector:
+    def predict(self, cases: Cases, arrays: Arrays, settings: Settings, *, kept: Arrays) -> Vector:
         """Return each case's log-odds. They stay in the job process."""
-        del settings
+        del settings, kept
         weights = _weights(arrays)
         with np.errstate(over="ignore", invalid="ignore"):
             z: Vector = cases.x @ weights[:-1] + weights[-1]
@@ -142,7 +158,7 @@ class TabularLogistic:
             alone=replace(settings, proximal_mu=0.0),
             plan=plan,
         )
-        return evaluate_binary(judge, prepared)
+        return evaluate_site(judge, prepared)
 
 
 @cache

@@ -24,6 +24,7 @@ from consilium.federation.contract import (
     Prepared,
     Recipe,
     Vector,
+    train_rounds,
 )
 from consilium.federation.recalibration import fit_intercept, sigmoid
 from consilium.kernel.canonical import Json
@@ -32,6 +33,7 @@ from consilium.measures.intervals import measure
 from consilium.measures.records import Measurement
 from consilium.models.weights import Arrays
 
+_NOTHING: Arrays = {}
 METRICS = ("auroc", "accuracy", "brier", "calibration_slope")
 CANDIDATES = ("federated", "recalibrated", "local")
 FOLDS = 5
@@ -62,24 +64,26 @@ class Judge:
         return {
             "federated": self.federated,
             "recalibrated": lambda cases: self.federated(cases) + shift,
-            "local": lambda cases: self.recipe.predict(cases, local, self.alone),
+            "local": lambda cases: self.recipe.predict(cases, local, self.alone, kept=_NOTHING),
         }
 
     def federated(self, cases: Cases) -> Vector:
         """Return the federated model's log-odds."""
-        return self.recipe.predict(cases, self.arrays, self.settings)
+        return self.recipe.predict(cases, self.arrays, self.settings, kept=_NOTHING)
 
     def train_alone(self, train: Cases) -> Arrays:
         """Train from the same start, for as many rounds, on the site's own cases."""
-        arrays = self.plan.start
-        for number in range(1, self.plan.rounds + 1):
-            arrays = self.recipe.train(
-                train, arrays, self.alone, chance=self.plan.chance, number=number
-            ).arrays
-        return arrays
+        return train_rounds(
+            self.recipe,
+            train,
+            self.plan.start,
+            self.alone,
+            chance=self.plan.chance,
+            rounds=self.plan.rounds,
+        ).arrays
 
 
-def evaluate_binary(judge: Judge, prepared: Prepared) -> dict[str, Json]:
+def evaluate_site(judge: Judge, prepared: Prepared) -> dict[str, Json]:
     """Judge a model for a label of two classes on the held-out part.
 
     Parameters
