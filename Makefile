@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
+EXTRAS ?= test
 ONLY   ?= engine
 
 .DEFAULT_GOAL := help
@@ -43,4 +44,4 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	@$(PYTHON) scripts/setup.py $(VENV)
 
 $(VENV)/.test: pyproject.toml constraints.txt
-	@$(PYTHON) scripts/setup.py $(VENV) --extras test
+	@$(PYTHON) scripts/setup.py $(VENV) --extras $(EXTRAS)

@@ -25,8 +25,7 @@ def main():
         )
     make_environment(given.venv)
     install(given.venv, given.extras)
-    stamp = "." + (given.extras or "base")
-    for name in {stamp, ".base"}:
+    for name in {"." + extra for extra in ["base", *given.extras.split(",")] if extra}:
         with open(os.path.join(given.venv, name), "w") as file:
             file.write("installed\n")
 

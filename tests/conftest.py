@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+# What several folders of tests share (`extras`, `connect_proxy`) is imported by its name.
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 # A busy machine is not a fault of the property that is tested.
 settings.register_profile("house", deadline=None)

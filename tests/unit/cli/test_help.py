@@ -60,6 +60,7 @@ VERBS = {
     },
     "space": {"up", "run", "down", "status"},
     "data": {"fetch"},
+    "phantom": {"write"},
 }
 
 

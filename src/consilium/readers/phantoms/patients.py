@@ -42,9 +42,7 @@ class PhantomSite:
 
 
 PHANTOM_SITES = (
-    PhantomSite(
-        name="north", title="North Eye Hospital", modalities=("fundus", "oct"), share=0.35
-    ),
+    PhantomSite(name="north", title="North Eye Hospital", modalities=("fundus", "oct"), share=0.35),
     PhantomSite(
         name="renhe",
         title="仁和示范眼科",

@@ -21,10 +21,10 @@ OVERVIEW = "overview.png"
 COLUMNS = ("patient_id", "site", "eye", "diagnosis", "diseased", "severity", "fundus", "oct")
 _WORDS = """# Eye phantoms: nobody's eyes
 
-Every image here was drawn by a program (`consilium phantom write`, {patients} patients, seed {seed},
-{size} pixels). No patient is behind any of them. They show how learning with two kinds of image
-works when some hospitals own only one; they say nothing about eyes, and a model that was trained on
-them must not be used on people.
+Every image here was drawn by a program (`consilium phantom write`, {patients} patients, seed
+{seed}, {size} pixels). No patient is behind any of them. They show how learning with two kinds
+of image works when some hospitals own only one; they say nothing about eyes, and a model that was
+trained on them must not be used on people.
 
 Each folder is one invented hospital: `manifest.csv` with a line for each patient, `fundus/` and
 `oct/` with the images that this hospital owns, `truth/` with what was drawn where (255 is yes).
