@@ -114,7 +114,7 @@ class Inputs:
     def _take(self, cases: Cases, modality: Modality) -> tuple[Tensor, Tensor]:
         if modality.kind == "table":
             columns = columns_of(cases, modality, self.needs)
-            present: Tensor = (~np.isnan(columns)).any(axis=1)
+            present = np.logical_not(np.isnan(columns).all(axis=1, keepdims=True))[:, 0]
             scaling = self.scalings[modality.name]
             return scaling.apply(expand(columns, modality.fields)), present
         given = cases.tensors.get(modality.fields[0].name)
