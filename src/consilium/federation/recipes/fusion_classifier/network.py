@@ -45,11 +45,12 @@ class FusionNetwork(nn.Module):
         self._dropout = settings.modality_dropout
         width = settings.width
         self.encoders = nn.ModuleDict(
-            {_PREFIX + name: _make_encoder(shape, width) for name, shape in layout.items()}
+            {_PREFIX + name: _make_encoder(shape, settings) for name, shape in layout.items()}
         )
-        self.head = nn.Sequential(
-            nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, outputs)
-        )
+        self.head = nn.Sequential()
+        for _ in range(settings.head_layers):
+            self.head.extend([nn.ReLU(), nn.Linear(width, width)])
+        self.head.append(nn.Linear(width, outputs))
 
     def forward(self, packed: torch.Tensor) -> torch.Tensor:
         """Return logits of shape (n, outputs)."""
@@ -66,7 +67,7 @@ class FusionNetwork(nn.Module):
                 total = total + there * self.encoders[_PREFIX + name](given)
             place += size
         if not total.ndim:  # nobody has anything
-            total = packed.new_zeros((len(packed), self.head[1].in_features))
+            total = packed.new_zeros((len(packed), self.head[-1].in_features))
         logits: torch.Tensor = self.head(total / present.sum(dim=1, keepdim=True).clamp(min=1))
         return logits
 
@@ -90,7 +91,7 @@ def hide_some(present: torch.Tensor, *, chance: float) -> torch.Tensor:
     ---------
     Nothing.
     """
-    drawn = torch.rand(present.shape, device=present.device) * present
+    drawn = (1 + torch.rand(present.shape, device=present.device)) * present
     kept = present * (torch.rand(present.shape, device=present.device) >= chance)
     last = nn.functional.one_hot(drawn.argmax(dim=1), present.shape[1]) * present
     lost = kept.sum(dim=1, keepdim=True) == 0
@@ -147,7 +148,12 @@ class _Convolutions(nn.Module):
         return features
 
 
-def _make_encoder(shape: tuple[int, ...], width: int) -> nn.Module:
+def _make_encoder(shape: tuple[int, ...], settings: Settings) -> nn.Module:
+    width = settings.width
     if len(shape) > 1:
         return _Convolutions(shape, width)
-    return nn.Sequential(nn.Linear(shape[0], width), nn.ReLU(), nn.Linear(width, width))
+    inputs, steps = shape[0], nn.Sequential()
+    for _ in range(settings.table_layers):
+        steps.extend([nn.Linear(inputs, width), nn.ReLU()])
+        inputs = width
+    return steps.append(nn.Linear(inputs, width))

@@ -50,6 +50,7 @@ from consilium.federation.recipes.fusion_classifier.network import (
     from_network,
     to_network,
 )
+from consilium.federation.recipes.fusion_classifier.prevalence import log_prevalence
 from consilium.federation.recipes.fusion_classifier.settings import Settings
 from consilium.federation.settings_schema import Setting, fill_settings, read_schema
 from consilium.kernel.canonical import Json
@@ -138,7 +139,7 @@ class FusionClassifier:
         result = train_round(
             lambda: FusionNetwork(_layout_of(cases), outputs, settings=settings),
             to_network(start),
-            work=_work(cases, outputs),
+            work=_work(cases, outputs, settings=settings),
             plan=_plan(settings),
             draw=lambda: chance.draw("train", number),
             number=number,
@@ -153,7 +154,7 @@ class FusionClassifier:
     def predict(self, cases: Cases, arrays: Arrays, settings: Settings, *, kept: Arrays) -> Tensor:
         """Return log-odds (n,) or logits (n, classes), float64. They stay in the job process."""
         outputs = _outputs_of(arrays)
-        work = _work(cases, outputs)
+        work = _work(cases, outputs, settings=settings)
         with seeded(np.random.default_rng(0), threads=settings.threads), torch.no_grad():
             network = FusionNetwork(_layout_of(cases), outputs, settings=settings)
             write_weights(network, serving_arrays(to_network(arrays), kept))
@@ -212,12 +213,15 @@ def _outputs_of(arrays: Arrays) -> int:
     return int(arrays[last].shape[0])
 
 
-def _work(cases: Cases, outputs: int) -> Work:
+def _work(cases: Cases, outputs: int, *, settings: Settings) -> Work:
     """Lay the modalities of a case side by side, and after them its flags."""
     names = [*_layout_of(cases), PRESENT]
     tensors = [torch.from_numpy(np.ascontiguousarray(cases.tensors[name])) for name in names]
     kind = torch.float32 if outputs == 1 else torch.int64
     labels = torch.from_numpy(cases.y).to(kind)
+    shift = torch.zeros(outputs)
+    if settings.prevalence == "taken_out":
+        shift = torch.from_numpy(log_prevalence(cases.y, outputs)).to(torch.float32)
 
     def batch(rows: Rows, augmented: bool) -> Pair:
         del augmented
@@ -225,9 +229,10 @@ def _work(cases: Cases, outputs: int) -> Work:
         return packed, labels[rows]
 
     def loss(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        moved = logits + shift.to(logits.device)
         if outputs == 1:
-            return nn.functional.binary_cross_entropy_with_logits(logits[:, 0], truth)
-        return nn.functional.cross_entropy(logits, truth)
+            return nn.functional.binary_cross_entropy_with_logits(moved[:, 0], truth)
+        return nn.functional.cross_entropy(moved, truth)
 
     return Work(n=cases.n, batch=batch, loss=loss)
 

@@ -10,8 +10,11 @@ class Settings:
     """See `recipe.toml` for ranges and meanings."""
 
     width: int = 16
+    table_layers: int = 1
+    head_layers: int = 0
     modality_dropout: float = 0.3
     scaling: str = "site"
+    prevalence: str = "learnt"
     learning_rate: float = 0.003
     decay_rounds: int = 0
     weight_decay: float = 0.01

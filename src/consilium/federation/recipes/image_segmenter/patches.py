@@ -11,8 +11,8 @@ from consilium.federation.contract import Cases
 from consilium.federation.networks.training import Pair, Rows
 from consilium.federation.recipes.image_segmenter.settings import Settings
 
-STEP = 16
-"""The network halves an image four times."""
+STEP, LEAST_EDGE = 16, 32
+"""The network halves an image four times, and must not end with a single pixel."""
 CONTRAST, BRIGHTNESS, NOISE = 0.2, 0.2, 0.05
 """Half widths of the drawn contrast and brightness, and the spread of the noise."""
 
@@ -81,7 +81,8 @@ def fit_patch(shape: tuple[int, ...], settings: Settings) -> int:
     ---------
     Nothing: it sees shapes.
     """
-    return min(settings.patch, *shape) // STEP * STEP
+    edge = min(settings.patch, *shape) // STEP * STEP
+    return edge if edge >= LEAST_EDGE else 0
 
 
 def _corners(shape: tuple[int, ...], edge: int) -> list[tuple[int, int]]:

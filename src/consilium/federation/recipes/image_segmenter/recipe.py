@@ -187,7 +187,7 @@ class ImageSegmenter:
             and (settings.channels == "all" or images[0].shape[2] == 3)
         )
         if not fits:
-            what = "mask, one image of at least 16 by 16 pixels, green of three channels"
+            what = "mask, one image of at least 32 by 32 pixels, green of three channels"
             raise InputError("federation.recipe_does_not_fit", recipe=self.name, what=what)
         return 1 if settings.channels == "green" else images[0].shape[2]
 
