@@ -26,6 +26,7 @@ NOUNS = {
     "negotiation": "Negotiate agreements step by step, in either role.",
     "transfer": "Pause, resume and end studies under agreements.",
     "study": "Run studies across hospitals and watch them.",
+    "recipe": "What sites can train with; write, try, sign and install recipes.",
     "passport": "Prove where a model comes from, and what was revoked since.",
     "model": "Hand out models that were released.",
     "statistics": "Ask for counts, means, tables and regressions over agreements.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +14,10 @@ from consilium.cli.progress import Bars
 from consilium.cli.results import show_result
 from consilium.space.client import connect
 from consilium.space.offers import draft_record
+from consilium.space.rehearsal import ROUNDS, ROWS
+from consilium.space.rehearsal import rehearse as rehearse_study
 from consilium.space.run import StudyProgress
-from consilium.space.spacefile import read_study
+from consilium.space.spacefile import read_space, read_study
 
 app = typer.Typer()
 _FOR_PROGRAMS = frozenset({"time", "hub_event", "model"})
@@ -32,6 +35,26 @@ def run(
         draft = draft_record(study, space=str(node.status()["space"]))
         record = node.studies.run(seen=StudyProgress(bars, study), **draft)
     emit(record.as_json()) if as_json else show_result(record)
+
+
+@app.command()
+def rehearse(
+    file: Annotated[Path, typer.Argument(help="Space file with the datasets' schemas.")],
+    study: Annotated[str, typer.Option(help="Which of its studies; the first if left out.")] = "",
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds at most.")] = ROUNDS,
+    rows: Annotated[int, typer.Option(min=12, help="Mock rows at each hospital.")] = ROWS,
+    as_json: AsJson = False,
+) -> None:
+    """Try a study on mock rows made from the schemas; no data are opened, nobody is asked."""
+    space = read_space(file)
+    found = rehearse_study(space, space.get_study(study), rounds=rounds, rows=rows)
+    if as_json:
+        emit(found.as_json())
+        return
+    sites = [tuple(asdict(site).values()) for site in found.sites]
+    columns = ("hospital", "train #", "held out #", "first loss #", "last loss #", "kept bytes #")
+    show_rows("Rehearsal", columns, sites)
+    show_record("Plan", {name: value for name, value in found.as_json().items() if name != "sites"})
 
 
 @app.command("list")

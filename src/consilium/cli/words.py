@@ -22,6 +22,11 @@ def say(word: str, language: str) -> str:
 
 ZH: Mapping[str, str] = {
     # Titles
+    "Plan": "方案",
+    "Recipe": "配方",
+    "Recipes": "配方",
+    "Rehearsal": "预演",
+    "Settings": "设置",
     "Agreement": "合约",
     "Agreements": "合约",
     "Catalogue": "目录",
@@ -68,6 +73,7 @@ ZH: Mapping[str, str] = {
     "Transfer": "传输",
     "Transfers": "传输",
     # What is said of an empty table
+    "No settings.": "没有设置项。",
     "No agreement of this model was revoked.": "该模型所依据的合约均未被撤销。",
     "No account yet: `consilium person add NAME --first`.": (
         "尚无账号：请用 `consilium person add 姓名 --first` 建立首位管理员。"
@@ -85,6 +91,30 @@ ZH: Mapping[str, str] = {
     "Nothing found.": "未找到。",
     "Nothing waits for a person.": "没有等待人员处理的事项。",
     # Columns, and the lines of a record
+    "check": "检查项",
+    "default": "默认值",
+    "first loss": "首轮损失",
+    "flaw": "问题",
+    "holds": "通过",
+    "kept bytes": "留存字节",
+    "last loss": "末轮损失",
+    "meaning": "含义",
+    "modalities": "模态",
+    "model_family": "模型类别",
+    "discloses_en": "外发内容（英）",
+    "discloses_zh": "外发内容（中）",
+    "noise": "可加噪声",
+    "parameters": "参数量",
+    "personal": "可个性化",
+    "range": "范围",
+    "round_s": "每轮秒数",
+    "rule": "聚合规则",
+    "targets": "预测目标",
+    "title_en": "英文名称",
+    "title_zh": "中文名称",
+    "update_bytes": "更新字节",
+    "version": "版本",
+    "recipe": "配方",
     "active": "启用",
     "admitted": "已准入",
     "agreed": "约定",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -234,6 +234,27 @@ class Recipe(Protocol):
         self, prepared: Prepared, arrays: Arrays, settings: Any, *, plan: EvaluationPlan
     ) -> dict[str, Json]:
         """Judge a model on the held-out part; aggregate figures only."""
+        ...
+
+
+@runtime_checkable
+class TrainsMany(Protocol):
+    """A recipe that also trains many sites of one process at once."""
+
+    def train_many(
+        self,
+        cases: Sequence[Cases],
+        starts: Sequence[Arrays],
+        settings: Any,
+        *,
+        chances: Sequence[Chance],
+        number: int,
+        kept: Sequence[Arrays],
+    ) -> list[Trained]:
+        """Train one round at several sites; what comes out for each is what `train` gives.
+
+        All sequences have one place for each site.
+        """
         ...
 
 

@@ -27,6 +27,8 @@ from consilium.kernel.identifiers import ParticipantId
 
 LOG = logging.getLogger(__name__)
 
+AT_ONCE = 32
+"""Hospitals that work at the same time; a thousand threads would only wait for each other."""
 _LOOK_S = 0.05
 """How often a waiting cast looks whether its job was aborted."""
 
@@ -116,7 +118,7 @@ class LocalEngine:
             job.refusals[site] = f"{error.code}: {error.public}"
 
     def _run(self, job: _Job, order: Order, start: bytes, folder: SegmentFolder) -> None:
-        pool = ThreadPoolExecutor(max_workers=max(1, len(job.workers)))
+        pool = ThreadPoolExecutor(max_workers=max(1, min(AT_ONCE, len(job.workers))))
         try:
             cast = _LocalCast(workers=job.workers, pool=pool, stop=job.stop)
             run_segment(order, start, cast=cast, folder=folder, clock=self._clock)

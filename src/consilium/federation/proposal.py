@@ -174,6 +174,12 @@ def make_proposal(
     recipe, needs = recipes.find(draft.recipe), read_needs(schema)
     if recipe is None:
         raise _bad("recipe", "is not installed here")
+    if not recipe.capability.serves(needs):
+        raise InputError(
+            "federation.recipe_does_not_fit",
+            recipe=recipe.name,
+            what=", ".join((*recipe.capability.modalities, *recipe.capability.targets)),
+        )
     ref = RecipeRef(
         name=recipe.name, version=recipe.version, digest=recipe.digest, settings=draft.settings
     )

@@ -15,19 +15,44 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, cast
 
-from consilium.federation.contract import Recipe
+from consilium.federation.contract import Needs, Recipe
 from consilium.federation.settings_schema import (
     Setting,
     describe_schema,
     fill_settings,
     read_schema,
 )
-from consilium.gate.orders import RecipeRef
+from consilium.gate.orders import TABLE, TARGETS, RecipeRef
 from consilium.kernel.canonical import Digest, Json, digest_json, digest_of
 from consilium.kernel.errors import InputError, IntegrityError, NotFoundError
 
 GROUP = "consilium.recipes"
 RECIPE_FILE = "recipe.toml"
+MODALITIES = ("table", "image", "signal")
+"""Kinds of data that a recipe can say it takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capability:
+    """What a recipe says of itself: the data it takes, what it predicts, what leaves.
+
+    `modalities` are of `MODALITIES`, `targets` kinds of target. `personal`:
+    hospitals may keep models of their own. `noise`: it can train with noise
+    that bounds what is told of one patient.
+    """
+
+    modalities: tuple[str, ...]
+    targets: tuple[str, ...]
+    model_family: str
+    discloses_en: str
+    discloses_zh: str
+    personal: bool = False
+    noise: bool = False
+
+    def serves(self, needs: Needs) -> bool:
+        """Say whether the recipe takes such fields and predicts such a target."""
+        kinds = {need.kind if not need.is_column else TABLE for need in needs.features}
+        return needs.target.kind in self.targets and kinds <= set(self.modalities)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +63,8 @@ class InstalledRecipe:
     version: str
     digest: Digest
     schema: tuple[Setting, ...]
+    capability: Capability
+    titles: Mapping[str, str]
     folder: Path
     entry: EntryPoint
 
@@ -70,6 +97,10 @@ class Recipes:
     def __init__(self, installed: Mapping[str, InstalledRecipe] | None = None) -> None:
         self._installed = dict(installed_recipes() if installed is None else installed)
         self._loaded: dict[Digest, Recipe] = {}
+
+    def list(self) -> list[InstalledRecipe]:
+        """Return every installed recipe, by name."""
+        return [self._installed[name] for name in sorted(self._installed)]
 
     @property
     def digests(self) -> dict[str, Digest]:
@@ -127,14 +158,40 @@ def read_recipe(folder: Path, *, entry: EntryPoint) -> InstalledRecipe:
         table = tomllib.loads((folder / RECIPE_FILE).read_text(encoding="utf-8"))
         name, version = str(table["name"]), str(table["version"])
         schema = read_schema(table.get("settings", {}))
-    except (OSError, ValueError, KeyError) as error:
+        capability = _read_capability(table["capability"])
+        titles = {word: str(table.get(f"title_{word}", name)) for word in ("en", "zh")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             "federation.bad_recipe_file", reason=f"{entry.name}: {type(error).__name__}"
         ) from error
     digest = recipe_digest(folder, name=name, version=version, schema=schema)
     return InstalledRecipe(
-        name=name, version=version, digest=digest, schema=schema, folder=folder, entry=entry
+        name=name,
+        version=version,
+        digest=digest,
+        schema=schema,
+        capability=capability,
+        titles=titles,
+        folder=folder,
+        entry=entry,
     )
+
+
+def _read_capability(table: Mapping[str, Any]) -> Capability:
+    """Read the table; an unknown key is a `TypeError`, an impossible value a `ValueError`."""
+    found = Capability(
+        **dict(table) | {name: tuple(map(str, table[name])) for name in ("modalities", "targets")}
+    )
+    words = (found.model_family, found.discloses_en, found.discloses_zh)
+    flags = (found.personal, found.noise)
+    known = set(found.modalities) <= set(MODALITIES) and set(found.targets) <= set(TARGETS)
+    if not (known and found.modalities and found.targets):
+        raise ValueError("modalities, targets")
+    if not all(isinstance(word, str) and word for word in words):
+        raise ValueError("words")
+    if not all(isinstance(flag, bool) for flag in flags):
+        raise ValueError("flags")
+    return found
 
 
 def recipe_digest(folder: Path, *, name: str, version: str, schema: Sequence[Setting]) -> Digest:

@@ -20,6 +20,7 @@ from consilium.federation.contract import (
     Recipe,
     Tensor,
     Trained,
+    TrainsMany,
     stack_cases,
     train_rounds,
 )
@@ -121,20 +122,16 @@ def simulate(
     state: Arrays = {}
     facts, models = [], []
     for number in range(1, rounds + 1):
-        contributions, said = {}, {}
-        for site in sorted(sites):
-            trained = recipe.train(
-                prepared[site].train,
-                model,
-                settings,
-                chance=chances[site],
-                number=number,
-                kept=kept[site],
+        round_ = _Round(model=model, settings=settings, number=number, chances=chances)
+        trained = round_.train(recipe, prepared, kept)
+        kept = {site: one.kept for site, one in trained.items()}
+        said = {site: one.facts for site, one in trained.items()}
+        contributions = {
+            ParticipantId(site): _contribution(
+                one, model, n=prepared[site].train.n, lacks=tuple(missing.get(site, ()))
             )
-            kept[site], said[site] = trained.kept, trained.facts
-            contributions[ParticipantId(site)] = _contribution(
-                trained, model, n=prepared[site].train.n, lacks=tuple(missing.get(site, ()))
-            )
+            for site, one in trained.items()
+        }
         result = aggregate(
             rule, model, contributions=contributions, state=state, settings=rule_settings or {}
         )
@@ -202,6 +199,42 @@ def fit_alone(
         prepared=prepared,
         kept=trained.kept,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Round:
+    """One round at every site: all at once where the recipe can, else one after the other."""
+
+    model: Arrays
+    settings: Any
+    number: int
+    chances: Mapping[str, Chance]
+
+    def train(
+        self, recipe: Recipe, prepared: Mapping[str, Prepared], kept: Mapping[str, Arrays]
+    ) -> dict[str, Trained]:
+        sites = sorted(prepared)
+        if isinstance(recipe, TrainsMany):
+            many = recipe.train_many(
+                [prepared[site].train for site in sites],
+                [self.model] * len(sites),
+                self.settings,
+                chances=[self.chances[site] for site in sites],
+                number=self.number,
+                kept=[kept[site] for site in sites],
+            )
+            return dict(zip(sites, many, strict=True))
+        return {
+            site: recipe.train(
+                prepared[site].train,
+                self.model,
+                self.settings,
+                chance=self.chances[site],
+                number=self.number,
+                kept=kept[site],
+            )
+            for site in sites
+        }
 
 
 def _contribution(

@@ -22,7 +22,7 @@ from consilium.kernel.identifiers import ParticipantId
 Record = TypeVar("Record")
 
 DEEPEST = 8
-LONGEST = 64 * 1024
+LONGEST = 1024 * 1024
 
 _PARTICIPANT = re.compile(r"did:web:[a-z0-9][a-z0-9.-]{1,60}:[a-z][a-z0-9-]{1,39}")
 _IDENTIFIER = re.compile(r"[!-~]{1,200}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from consilium.kernel.errors import NotFoundError
 from consilium.kernel.identifiers import ParticipantId, participant_id
 from consilium.ledger.jointokens import HUB
 
@@ -113,6 +114,20 @@ class SpacePlan:
     def get_dataset(self, member: str, name: str) -> DatasetPlan:
         """Return a hospital's dataset by its short name."""
         return next(each for each in self.get_participant(member).datasets if each.name == name)
+
+    def get_study(self, name: str = "") -> StudyPlan:
+        """Return a study by its short name, or the first.
+
+        Raises
+        ------
+        NotFoundError
+            `space.no_study`.
+        """
+        for study in self.studies:
+            if name in ("", study.name):
+                return study
+        known = ", ".join(study.name for study in self.studies)
+        raise NotFoundError("space.no_study", name=name, known=known)
 
     def is_public(self, study: StudyPlan) -> bool:
         """Say whether every dataset of a study is declared public."""

@@ -79,7 +79,9 @@ def aggregate(
     result = found.step(model, update, state, filled)
     if not all(np.isfinite(array).all() for array in result.model.values()):
         raise InputError("federation.bad_update", site="all", reason="the new model is not finite")
-    return result
+    # Sums are taken in float64; the model keeps its own precision, and so its size on the wire.
+    same = {name: result.model[name].astype(model[name].dtype) for name in sorted(model)}
+    return Aggregated(model=same, state=result.state)
 
 
 def check_update(

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.support.extras import need
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.extras import need
 
 from consilium.federation.contract import Cases, Chance, Needs
 from consilium.gate.orders import FieldNeed, Target
