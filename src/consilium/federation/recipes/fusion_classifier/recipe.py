@@ -240,6 +240,7 @@ def _work(cases: Cases, outputs: int, *, settings: Settings) -> Work:
 def _plan(settings: Settings) -> RoundPlan:
     return RoundPlan(
         optimising=Optimising(
+            kind=settings.optimiser,
             learning_rate=settings.learning_rate,
             weight_decay=settings.weight_decay,
             schedule=Schedule(rounds=settings.decay_rounds),

@@ -15,6 +15,7 @@ class Settings:
     modality_dropout: float = 0.3
     scaling: str = "site"
     prevalence: str = "learnt"
+    optimiser: str = "adamw"
     learning_rate: float = 0.003
     decay_rounds: int = 0
     weight_decay: float = 0.01
