@@ -225,9 +225,7 @@ def test_a_site_with_one_class_moves_the_model_less_when_prevalence_is_taken_out
     cases = replace(cases, y=np.ones(cases.n))
     moved = {}
     for prevalence in ("learnt", "taken_out"):
-        chosen = settings(
-            prevalence=prevalence, optimiser="sgd", learning_rate=0.05, epochs=5
-        )
+        chosen = settings(prevalence=prevalence, optimiser="sgd", learning_rate=0.05, epochs=5)
         start = RECIPE.initial(TABLES, chosen, seed=1)
         ready = prepare(cases, prevalence=prevalence)
         done = RECIPE.train(ready, start, chosen, chance=CHANCE, number=1, kept={})
