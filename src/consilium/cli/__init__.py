@@ -36,6 +36,7 @@ NOUNS = {
     "approval": "Release what leaves, two persons together.",
     "space": "A whole space on one machine, from one file.",
     "data": "Fetch open data to begin with.",
+    "phantom": "Draw invented eyes for demonstrations and tests.",
 }
 """Nouns of several verbs; `consilium.cli.<noun>` holds `app`."""
 DEMO = "demo"

@@ -61,6 +61,7 @@ VERBS = {
     },
     "space": {"up", "run", "down", "status"},
     "data": {"fetch"},
+    "phantom": {"write"},
 }
 
 
