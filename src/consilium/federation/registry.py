@@ -87,10 +87,17 @@ class InstalledRecipe:
         ------
         IntegrityError
             `federation.recipe_changed` when the files are no longer those of the digest.
+        NotFoundError
+            `federation.recipe_lacks_package` when what it stands on is not installed.
         """
         if read_recipe(self.folder, entry=self.entry).digest != self.digest:
             raise IntegrityError("federation.recipe_changed", recipe=self.name)
-        return cast("Recipe", self.entry.load())
+        try:
+            return cast("Recipe", self.entry.load())
+        except ModuleNotFoundError as error:
+            raise NotFoundError(
+                "federation.recipe_lacks_package", recipe=self.name, package=error.name
+            ) from error
 
 
 class Recipes:
