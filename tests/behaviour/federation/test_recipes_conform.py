@@ -13,7 +13,7 @@ from consilium.federation.workshop import CHECKS, check_recipe
 RECIPES = Recipes()
 QUICK: dict[str, dict[str, Any]] = {
     "image-classifier": {"size": 16, "width": 4, "local_epochs": 4, "learning_rate": 0.005},
-    "image-segmenter": {"width": 4, "depth": 2, "patch": 32, "local_epochs": 1},
+    "image-segmenter": {"width": 4, "patch": 32, "patches": 2, "epochs": 1},
 }
 """Settings that make a recipe's rounds short, by name; the checks stay the same."""
 PACKAGES = {
@@ -25,7 +25,11 @@ PACKAGES = {
 """What recipes stand on beyond the base install."""
 
 
-@pytest.mark.parametrize("name", sorted(one.name for one in RECIPES.list()))
+def _named(name: str) -> Any:
+    return pytest.param(name, marks=pytest.mark.slow if name in PACKAGES else ())
+
+
+@pytest.mark.parametrize("name", map(_named, sorted(one.name for one in RECIPES.list())))
 def test_an_installed_recipe_conforms(name: str) -> None:
     if name in PACKAGES:
         need(PACKAGES[name])
