@@ -24,7 +24,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import engine_bars, trust_bars
+from benchmarks import engine_bars, learning_bars, trust_bars
 from benchmarks.bars import Bar, Measured
 from benchmarks.commands import ROOT, FailedError, end_cleanly, run
 
@@ -35,6 +35,7 @@ PROGRESS = ROOT / ".proof"
 AREAS: dict[str, Callable[[], Sequence[Bar]]] = {
     "engine": engine_bars.bars,
     "trust": trust_bars.bars,
+    "learning": learning_bars.bars,
 }
 """Areas by name; each later area brings its own bars."""
 
