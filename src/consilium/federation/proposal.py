@@ -13,6 +13,7 @@ from consilium.federation.aggregation import (
     check_rule,
     check_sites,
     find_rule,
+    knows_modules,
     least_sites,
 )
 from consilium.federation.contract import Needs
@@ -249,6 +250,8 @@ def make_proposal(
             recipe=recipe.name,
             what=", ".join((*recipe.capability.modalities, *recipe.capability.targets)),
         )
+    if any(site.lacks for site in sites) and not knows_modules(draft.rule):
+        raise _bad("rule", "does not go with hospitals that lack a modality")
     needs, noise, settings = _with_noise(draft, needs, schema, cases=cases)
     read_groupings(draft.subgroups, needs.features)
     ref = RecipeRef(

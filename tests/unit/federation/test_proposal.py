@@ -440,3 +440,19 @@ def test_groups_stand_in_the_plan_and_impossible_ones_make_none() -> None:
         with pytest.raises(InputError) as caught:
             propose(read(subgroups=[wrong]))
         assert caught.value.facts["field"] == "subgroups"
+
+
+def test_a_rule_that_knows_no_modules_does_not_go_with_hospitals_that_lack_one() -> None:
+    schema = {
+        "features": [
+            {"name": "age", "kind": "number", "modality": "clinical"},
+            {"name": "IDH1", "kind": "number", "modality": "genomic"},
+        ],
+        "label": "grade",
+    }
+    west, *others = propose(read()).plan.sites
+    sites = [replace(west, lacks=("genomic",)), *others]
+    assert propose(read(), schema=schema, sites=sites).plan.sites
+    with pytest.raises(InputError) as caught:
+        propose(read(rule="median", quorum=3), schema=schema, sites=sites)
+    assert caught.value.facts["field"] == "rule"

@@ -19,6 +19,7 @@ from consilium.federation.aggregation.rules import (
     check_sites,
     check_update,
     find_rule,
+    knows_modules,
     least_sites,
     step_on_mean,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "check_sites",
     "check_update",
     "find_rule",
+    "knows_modules",
     "least_sites",
     "mean_update",
     "step_on_mean",

@@ -134,6 +134,17 @@ def check_mean_rule(rule: str) -> None:
         raise InputError("federation.needs_single_updates", rule=rule, known=known)
 
 
+def knows_modules(rule: str) -> bool:
+    """Say whether a rule averages a modality's encoder over the sites that have the modality.
+
+    Discloses
+    ---------
+    Nothing: it sees a name.
+    """
+    found = find_rule(rule)
+    return found.combine is by_cases or found in FLTRUST
+
+
 def _step(
     rule: Rule, model: Arrays, update: Arrays, *, state: Arrays, filled: Mapping[str, Any]
 ) -> Aggregated:
