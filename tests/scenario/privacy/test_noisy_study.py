@@ -64,8 +64,8 @@ def test_a_study_with_noise_is_paid_once_and_a_second_one_is_refused(space: Whol
     result = space.begin().await_result()
     assert set(spent(space).values()) == {8.0}
     for site in result.sites:
-        assert site.accuracy["federated"] is not None
-        assert site.accuracy["local"] is None
+        assert site.figures["accuracy"]["federated"] is not None
+        assert site.figures["accuracy"]["local"] is None
         assert site.intervals["accuracy"]["federated"] is None
         assert all(point.loss is None for point in site.curve)
 
