@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 
 from benchmarks.bare_loop import run_bare
-from benchmarks.commands import end_cleanly
+from benchmarks.commands import FailedError, end_cleanly
 from benchmarks.common_study import CommonStudy, space_plan, write_arrays, write_tables
 from benchmarks.engine import measure
 from consilium.federation.contract import Needs
@@ -40,6 +40,7 @@ MOST_OVER_BARE = 1.15
 SITES, MOST_SITES = (2, 4, 8, 16, 32, 64), 1_000
 SIZES_MB, SIZE_SITES = (0.1, 1.0, 10.0, 100.0, 400.0), 2
 ROUNDS = 3
+RECIPE = "tabular-logistic"
 ENGINE, SIMULATION = "local engine", "simulation"
 
 Tell = Callable[[str], None]
@@ -128,7 +129,7 @@ def _one(what: str, size: float, run: Callable[[], None], sites: int) -> dict[st
 
 
 def _run_local(
-    sides: Any, needs: Needs, recipes: Recipes, settings: Any, recipe: str = "tabular-logistic"
+    sides: Any, needs: Needs, recipes: Recipes, settings: Any, recipe: str = RECIPE
 ) -> None:
     study = local_study(
         local_desks("bench", sides, needs),
@@ -143,7 +144,10 @@ def _run_local(
 
 
 def _run_simulation(sides: Any, needs: Needs) -> None:
-    recipe = Recipes().list()[0].load()
+    installed = Recipes().find(RECIPE)
+    if installed is None:
+        raise FailedError(f"{RECIPE} is not installed")
+    recipe = installed.load()
     simulate(
         recipe,
         {f"site-{number:04d}": pair for number, pair in enumerate(sides)},
