@@ -262,11 +262,13 @@ def _with_interval(row: Mapping[str, Any], *, signed: bool = False) -> str:
 
 
 def _cells(found: Any, data: str, alpha: float, method: str) -> list[Any]:
-    return [
-        cell
+    """Take each seed's latest cell: earlier ones may have been made with other settings."""
+    latest = {
+        cell["seed"]: cell
         for cell in found
         if (cell["data"], cell["method"]) == (data, method) and cell["alpha"] == alpha
-    ]
+    }
+    return [latest[seed] for seed in sorted(latest)]
 
 
 def _mean(found: Any, data: str, alpha: float, method: str, *, figure: str = "accuracy") -> float:
