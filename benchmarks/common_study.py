@@ -56,6 +56,7 @@ class CommonStudy:
     batch_size: int = 8
     learning_rate: float = 0.01
     seed: int = 42
+    deadline_s: float = 60.0
 
     @property
     def names(self) -> list[str]:
@@ -111,7 +112,7 @@ def space_plan(study: CommonStudy, folder: Path) -> SpacePlan:
         f'[[study]]\nname = "{STUDY}"\ntitle = "Side by side"\nquestion = "How fast?"\n'
         f'purpose = "medical-research"\nlead = "{study.names[0]}"\nrecipe = "{RECIPE.name}"\n'
         f'settings = {{ {settings} }}\nrule = "fedavg"\nrounds = {study.rounds}\n'
-        f"quorum = {study.sites}\ndeadline_s = 60\nseed = {study.seed}\n\n"
+        f"quorum = {study.sites}\ndeadline_s = {study.deadline_s}\nseed = {study.seed}\n\n"
         f"[study.datasets]\n{members}\n"
     )
     path = folder / "space.toml"
