@@ -34,8 +34,8 @@ from consilium.federation.registry import GROUP, Recipes, installed_recipes, rea
 from consilium.federation.simulation import simulate
 from consilium.federation.workshop import mock_needs, mock_sides
 
-WORK = CommonStudy(sites=2, rounds=4, local_steps=100_000, batch_size=16, deadline_s=600)
-QUICK_WORK = CommonStudy(sites=2, rounds=2, local_steps=100_000, batch_size=16, deadline_s=600)
+WORK = CommonStudy(sites=2, rounds=3, local_steps=100_000, batch_size=256, deadline_s=600)
+QUICK_WORK = CommonStudy(sites=2, rounds=2, local_steps=100_000, batch_size=256, deadline_s=600)
 MOST_OVER_BARE = 1.15
 SITES, MOST_SITES = (2, 4, 8, 16, 32, 64), 1_000
 SIZES_MB, SIZE_SITES = (0.1, 1.0, 10.0, 100.0, 400.0), 2
