@@ -14,11 +14,11 @@ from consilium.federation.folder import SegmentFolder
 from consilium.federation.local import LocalEngine
 from consilium.federation.local_desk import LocalDesk
 from consilium.federation.ports import EngineStatus
-from consilium.federation.proposal import default_quorum
+from consilium.federation.proposal import default_quorum, layout_of
 from consilium.federation.records import StartingPoint
 from consilium.federation.registry import Recipes
 from consilium.federation.secure import threshold_of
-from consilium.gate.orders import ArrayNeed, Masking, RecipeRef, Study, check_study, sign_study
+from consilium.gate.orders import Masking, RecipeRef, Study, check_study, sign_study
 from consilium.kernel.canonical import digest_of
 from consilium.kernel.clock import Clock, SystemClock, write_time
 from consilium.kernel.errors import NotFoundError, StateError
@@ -131,9 +131,7 @@ def local_study(
         sites=tuple(desks[site].invitation for site in sorted(desks)),
         created=write_time(now),
         expires=write_time(now + timedelta(days=1)),
-        layout=tuple(
-            ArrayNeed(name=name, shape=tuple(arrays[name].shape)) for name in sorted(arrays)
-        ),
+        layout=layout_of(arrays),
         secure=secure,
     )
     signed = sign_study(desks[lead].key, check_study(plan))

@@ -47,7 +47,7 @@ from consilium.kernel.canonical import Json, digest_of
 from consilium.kernel.clock import Clock, write_time
 from consilium.kernel.errors import InputError
 from consilium.kernel.identifiers import ParticipantId, StudyId
-from consilium.models.weights import pack_arrays
+from consilium.models.weights import Arrays, pack_arrays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,17 +241,8 @@ def make_proposal(
     ---------
     To the invited hospitals and the hub, once sent: the plan. No data.
     """
-    recipe, needs = recipes.find(draft.recipe), read_needs(schema)
-    if recipe is None:
-        raise _bad("recipe", "is not installed here")
-    if not recipe.capability.serves(needs):
-        raise InputError(
-            "federation.recipe_does_not_fit",
-            recipe=recipe.name,
-            what=", ".join((*recipe.capability.modalities, *recipe.capability.targets)),
-        )
-    if any(site.lacks for site in sites) and not knows_modules(draft.rule):
-        raise _bad("rule", "does not go with hospitals that lack a modality")
+    needs = read_needs(schema)
+    recipe = _fitting_recipe(draft, needs, sites=sites, recipes=recipes)
     needs, noise, settings = _with_noise(draft, needs, schema, cases=cases)
     read_groupings(draft.subgroups, needs.features)
     ref = RecipeRef(
@@ -281,14 +272,35 @@ def make_proposal(
         sites=tuple(sorted(sites, key=lambda site: site.participant)),
         created=write_time(now),
         expires=write_time(min(now + timedelta(days=draft.days), not_after)),
-        layout=tuple(
-            ArrayNeed(name=name, shape=tuple(arrays[name].shape)) for name in sorted(arrays)
-        ),
+        layout=layout_of(arrays),
         secure=draft.secure,
         privacy=noise,
         subgroups=draft.subgroups,
     )
     return Proposal(plan=check_study(plan), start=start)
+
+
+def layout_of(arrays: Arrays) -> tuple[ArrayNeed, ...]:
+    """Write down a model's arrays as a plan holds them: names and shapes, sorted."""
+    return tuple(ArrayNeed(name=name, shape=tuple(arrays[name].shape)) for name in sorted(arrays))
+
+
+def _fitting_recipe(
+    draft: Draft, needs: Needs, *, sites: Sequence[Invitation], recipes: Recipes
+) -> InstalledRecipe:
+    """Find the draft's recipe, if it and the rule can serve these needs at these hospitals."""
+    recipe = recipes.find(draft.recipe)
+    if recipe is None:
+        raise _bad("recipe", "is not installed here")
+    if not recipe.capability.serves(needs):
+        raise InputError(
+            "federation.recipe_does_not_fit",
+            recipe=recipe.name,
+            what=", ".join((*recipe.capability.modalities, *recipe.capability.targets)),
+        )
+    if any(site.lacks for site in sites) and not knows_modules(draft.rule):
+        raise _bad("rule", "does not go with hospitals that lack a modality")
+    return recipe
 
 
 def _with_noise(
