@@ -8,13 +8,16 @@ EXTRAS ?= test
 ONLY   ?= engine
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test plain slow scenario check proof clean
+.PHONY: help demo web test plain slow scenario check proof clean
 
 help:            ## show this list
 	@grep -hE '^[a-z]+: .*##|^[a-z]+: +##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
 demo: $(VENV)/.base   ## four hospitals train one model together (ARGS="--data DIR --seed N")
 	@$(BIN)/consilium demo $(ARGS)
+
+web: $(VENV)/.test   ## build the console's bundle anew (installing does it too)
+	@$(BIN)/python hatch_build.py
 
 test: plain slow scenario   ## all tests: plain, slow, then whole spaces with the real engine
 
@@ -25,11 +28,11 @@ slow: $(VENV)/.test   ## tests that wait for clocks, repeat much or need Postgre
 	@$(BIN)/pytest -q -n 2 --dist load -m "(slow or postgres) and not scenario" $(ARGS)
 
 scenario: $(VENV)/.test   ## whole spaces: real processes, engine and certificates
-	@$(BIN)/pytest -q -m scenario $(ARGS)
+	@$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m scenario tests/scenario $(ARGS)
 
 check: $(VENV)/.test   ## style, types, floors
-	@$(BIN)/ruff check src tests benchmarks scripts
-	@$(BIN)/ruff format --check src tests benchmarks scripts
+	@$(BIN)/ruff check src tests benchmarks scripts hatch_build.py
+	@$(BIN)/ruff format --check src tests benchmarks scripts hatch_build.py
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
@@ -37,7 +40,7 @@ proof: $(VENV)/.test   ## measure every figure that we claim (ONLY=area QUICK=1)
 	@$(BIN)/python -m benchmarks.proof --only $(ONLY) $(if $(QUICK),--quick)
 
 clean:           ## remove the virtual environment and everything the tools left
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .consilium
+	rm -rf $(VENV) build dist web/node_modules src/consilium/web/bundle .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .consilium
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.base: pyproject.toml constraints.txt

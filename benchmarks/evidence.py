@@ -18,7 +18,7 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from typing import Any
 from sqlalchemy import create_engine, event, make_url, text
 
 from benchmarks.mutations import try_mutations
+from consilium.kernel.canonical import Json
 from consilium.kernel.clock import SystemClock
 from consilium.ledger.database import Database, open_database
 from consilium.ledger.keys import SigningKey
@@ -39,7 +40,7 @@ ORIGIN = "did:web:space:tiantan"
 WRITERS = (1, 16, 64)
 _CLOCK = SystemClock()
 _BATCH = 1000
-_FACTS = {"round": 1, "agreement": "urn:uuid:1", "model": "sha256:" + "a" * 64}
+_FACTS: Mapping[str, Json] = {"round": 1, "agreement": "urn:uuid:1", "model": "sha256:" + "a" * 64}
 
 
 class Groups:

@@ -25,6 +25,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -50,6 +51,7 @@ FEWEST = 20
 RESAMPLES = 1000
 RESULTS = ROOT / "docs" / "proof" / "images.json"
 TRIALS = ROOT / ".proof" / "images-validation.json"
+LOCK = ROOT / ".proof" / "images.lock"
 METHODS = ("pooled", "recipe", "fedavg", "local", "majority")
 """In the order of measuring. `recipe` also gives `personalised`, the shared model with the
 hospital's own class shares, and `fine_tuned`, trained on at the hospital; `fedavg` is plain."""
@@ -81,19 +83,20 @@ class Sides:
 
 
 def brain_task() -> Task:
-    """Three tumours on 96 × 96 slices."""
+    """Three tumours on slices of 96 × 96 pixels, made smaller at the hospitals."""
     return Task(
         name="brain",
         needs=_needs((96, 96, 1), ("glioma", "meningioma", "pituitary")),
         alphas=(0.5, 0.1),
-        rounds=40,
+        rounds=50,
         settings={
-            "size": 96,
-            "shrink": 2,
+            "size": 64,
+            "shrink": 1,
+            "shrink_by": "pool",
             "normalise": "image",
             "validation_share": 0.0,
             "views": "mirrored",
-            "schedule_rounds": 40,
+            "schedule_rounds": 50,
             "local_epochs": 2,
             "balance": "prior",
             "threads": 1,
@@ -364,10 +367,15 @@ def read(file: Path) -> list[dict[str, Any]]:
 
 
 def write(file: Path, cell: Mapping[str, Any]) -> None:
-    """Add a cell, one line each."""
+    """Add a cell, one line each; several processes may measure at once."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps(each, ensure_ascii=False) for each in [*read(file), cell]]
-    file.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("w") as lock:
+        flock(lock, LOCK_EX)
+        lines = [json.dumps(each, ensure_ascii=False) for each in [*read(file), cell]]
+        new = file.with_suffix(".new")
+        new.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
+        new.replace(file)
 
 
 def is_there(file: Path, key: Mapping[str, Any]) -> bool:

@@ -12,7 +12,6 @@ with each grade, that are in the right order: no hospital's prevalence helps.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -70,7 +69,8 @@ def main() -> None:
         f"{method}, seed {seed}": partial(run_cell, method, seed=seed, hospitals=hospitals)
         for seed in SEEDS
         for method in METHODS
-    } | {
+    }
+    wanted |= {
         f"{method} ({name}), seed {seed}": partial(
             run_cell, method, seed=seed, hospitals=hospitals, changed=changed
         )
@@ -134,7 +134,7 @@ def _alone(
 ) -> dict[str, Vector]:
     """Train on all hospitals' patients in one place, or on each hospital's own."""
     bodies = {name: [name] for name in sides} if method == "local" else {"pooled": list(sides)}
-    found = {}
+    found: dict[str, Vector] = {}
     for body, names in bodies.items():
         chance = Chance(seed=seed, participant=ParticipantId(body) if body in sides else POOLED)
         train = stack_cases([sides[name][0] for name in names])
@@ -246,7 +246,7 @@ def _wins(one: Hospital, z: Vector) -> Vector:
     """Say of each pair, high grade and low, whether it is in order; ties count half."""
     high, low = z[one.held_out.y == 1], z[one.held_out.y == 0]
     over = high[:, None] - low[None]
-    return (over > 0) + 0.5 * (over == 0)
+    return np.asarray((over > 0) + 0.5 * (over == 0), dtype=np.float64)
 
 
 def _interval(figures: Vector) -> dict[str, float]:
@@ -271,4 +271,4 @@ def show(result: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

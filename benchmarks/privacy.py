@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -59,14 +60,14 @@ def cells_of(hospitals: Hospitals) -> Mapping[str, Callable[[], Any]]:
     found: dict[str, Callable[[], Any]] = {"tuning": lambda: tune(hospitals)}
     for method in METHODS:
         for seed in SEEDS:
-            found[f"accuracy {method} {seed}"] = lambda m=method, s=seed: run(hospitals, m, seed=s)
+            found[f"accuracy {method} {seed}"] = partial(run, hospitals, method, seed=seed)
     found["membership control"] = lambda: _membership_control(hospitals)
     for method in METHODS:
-        found[f"membership {method}"] = lambda m=method: _membership(hospitals, m)
+        found[f"membership {method}"] = partial(_membership, hospitals, method)
     for method in METHODS:
-        found[f"inversion {method}"] = lambda m=method: _inversion(hospitals, m)
+        found[f"inversion {method}"] = partial(_inversion, hospitals, method)
     for method in (STANDARD, STRICT):
-        found[f"accountants {method}"] = lambda m=method: _accountants(hospitals, m)
+        found[f"accountants {method}"] = partial(_accountants, hospitals, method)
     return found
 
 

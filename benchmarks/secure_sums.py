@@ -169,7 +169,7 @@ def main() -> int:
     for bits in (32, 64):
         for sites in QUICK_SITES if quick else SITES:
             for size in QUICK_SIZES if quick else SIZES:
-                one = measure(sites, size, bits=bits)  # type: ignore[arg-type]
+                one = measure(sites, size, bits=bits)
                 costs.append(one)
                 print(
                     f"{one.bits:4} {one.sites:5} {one.size:8} {one.lost:4} {one.site_cpu_ms:8.1f} "

@@ -72,7 +72,7 @@ def read(file: Path) -> dict[str, Any]:
 def measure(table: str, *, seeds: Sequence[int], progress: Path) -> dict[str, Record]:
     """Measure a table's cells; those that the progress file has are taken over."""
     done = _read_progress(progress)
-    found = {}
+    found: dict[str, Record] = {}
     for name, run in _cells(table, seeds, found):
         if name not in done:
             print(f"... {name}", file=sys.stderr, flush=True)

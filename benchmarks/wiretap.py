@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -32,11 +33,12 @@ class Wiretap:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
         self.port = int(self._listener.getsockname()[1])
         self.up = self.down = 0
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._serve, name="wiretap", daemon=True).start()
+        self._start(self._serve)
         return self
 
     def __exit__(
@@ -45,16 +47,27 @@ class Wiretap:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        with suppress(OSError):  # closing alone does not wake who accepts
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join()  # from here on there are no new connections
         self._listener.close()
         with self._lock:
             for each in self._open:
                 with suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
 
     @property
     def total(self) -> int:
         """Bytes in both directions so far."""
         return self.up + self.down
+
+    def _start(self, target: Callable[..., None], *args: object) -> threading.Thread:
+        thread = threading.Thread(target=target, args=args, name="wiretap", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return thread
 
     def _serve(self) -> None:
         while True:
@@ -72,9 +85,17 @@ class Wiretap:
                 each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._open |= {near, far}
-            for source, sink, up in ((near, far, True), (far, near, False)):
-                pump = threading.Thread(target=self._pump, args=(source, sink, up), daemon=True)
-                pump.start()
+            self._start(self._connect, near, far)
+
+    def _connect(self, near: socket.socket, far: socket.socket) -> None:
+        """Pass on in both directions until both have ended."""
+        back = self._start(self._pump, far, near, False)
+        self._pump(near, far, True)
+        back.join()
+        with self._lock:
+            self._open -= {near, far}
+        near.close()
+        far.close()
 
     def _pump(self, source: socket.socket, sink: socket.socket, up: bool) -> None:
         with suppress(OSError):
@@ -87,8 +108,6 @@ class Wiretap:
                         self.down += len(data)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
-        with self._lock:
-            self._open.discard(source)
 
 
 def free_ports(count: int) -> list[int]:

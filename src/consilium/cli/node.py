@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from consilium.cli.language import language_of
 from consilium.cli.logs import begin_log
 from consilium.cli.options import HERE, AsJson, Home
 from consilium.cli.printing import emit, show_record, show_rows
 from consilium.space.wire import Wire
+
+if TYPE_CHECKING:
+    from consilium.node.console.app import OpenedConsole
 
 app = typer.Typer()
 
@@ -45,7 +50,7 @@ def serve(home: Annotated[Path, typer.Argument(help="The node's folder.")] = HER
     from consilium.node.serve import serve as serve_node
 
     begin_log()
-    serve_node(home)
+    serve_node(home, announce=_announce)
 
 
 @app.command()
@@ -78,3 +83,19 @@ def accept(
     with Wire(home) as node:
         answer = node.post("/members/key", {"participant": participant, "fingerprint": fingerprint})
     typer.echo(f"{answer['participant']} · {answer['fingerprint']}")
+
+
+_CONSOLE = {"en": "Console: {address}", "zh": "控制台：{address}"}
+_CODE = {
+    "en": "Nobody has an account yet. Code of the first administrator: {code}",
+    "zh": "尚无任何账号。首位管理员的一次性代码：{code}",
+}
+
+
+def _announce(opened: OpenedConsole) -> None:
+    """Tell where the console is. The code goes to a terminal; a log gets the file's name."""
+    language = language_of(os.environ)
+    typer.echo(_CONSOLE[language].format(address=opened.address))
+    if opened.code:
+        shown = opened.code if sys.stdout.isatty() else str(opened.code_file)
+        typer.echo(_CODE[language].format(code=shown))

@@ -24,6 +24,7 @@ from consilium.federation.departures import Departures
 from consilium.federation.folder import SegmentFolder
 from consilium.federation.patience import Patience
 from consilium.federation.ports import Engine, EngineStatus
+from consilium.federation.presence import Presence
 from consilium.federation.resumption import count_heard, last_present, starting_point
 from consilium.federation.states import LIVE, StudyState
 from consilium.federation.store import (
@@ -183,7 +184,9 @@ class Conduct:
         self.welcomes: dict[ParticipantId, int] = {}
         self.missing: frozenset[ParticipantId] = frozenset()
         self.looked = 0.0
+        self.job = ""
         self.departures = Departures(coordinator.database, self.plan, clock=coordinator.clock)
+        self.presence = Presence(coordinator.engine, self.plan, say=self._say)
 
     def run(self) -> None:
         """Go on until the study has ended or the hub closes."""
@@ -202,6 +205,8 @@ class Conduct:
             outcome = self._attempt()
             if outcome == "finished":
                 self._move(StudyState.COMPLETED)
+                # The job is ending by itself. The result does not wait for that.
+                hub.engine.abort(self.job)
                 return
             if outcome in {"welcome", "left"}:
                 continue
@@ -309,14 +314,17 @@ class Conduct:
             return error.code
         with self.hub.database.write() as tx:
             name_job(tx, self.study, attempt, job)
+        self.job, outcome = job, ""
         try:
-            return self._follow(job, folder)
+            outcome = self._follow(job, folder)
         finally:
-            self.hub.engine.abort(job)
+            if outcome != "finished":
+                self.hub.engine.abort(job)
+        return outcome
 
     def _follow(self, job: str, folder: SegmentFolder) -> str:
         """Watch an attempt's folder until it has ended."""
-        seen, heard, ended = 0, time.monotonic(), 0.0
+        seen, heard, ended, noted, asked = 0, time.monotonic(), 0.0, 0, 0.0
         refused: set[ParticipantId] = set()
         life = self.hub.engine_life()
         while not self.hub.should_leave(self.study):
@@ -325,19 +333,21 @@ class Conduct:
                 self._hear(event)
                 self._welcome(event, folder)
             seen += len(fresh)
+            noted = self._hear_answers(folder, noted)
+            self.presence.look()
             heard = time.monotonic() if fresh else heard
             if folder.has_ended():
                 return "finished"
             last = fresh[-1] if fresh else {}
             if last.get("kind") in {"failed", "yielded"}:
                 return "welcome" if last["kind"] == "yielded" else str(last.get("code"))
-            self._tell_refusals(job, refused)
             if self._have_left():
                 return "study.sites_left"
-            if self.hub.engine.status(job) is EngineStatus.RUNNING:
-                ended = 0.0
-            else:
-                ended = ended or time.monotonic()
+            if time.monotonic() - asked > self.hub.patience.ask_s:
+                self._tell_refusals(job, refused)
+                is_running = self.hub.engine.status(job) is EngineStatus.RUNNING
+                asked = time.monotonic()
+                ended = 0.0 if is_running else ended or asked
             if ended and time.monotonic() - ended > self.hub.patience.ended_s:
                 lacks_quorum = len(self.plan.sites) - len(refused) < self.plan.quorum
                 return REFUSED if lacks_quorum else "study.engine_ended"
@@ -376,6 +386,17 @@ class Conduct:
                 tx.record(
                     "round.closed", self.study, {key: facts[key] for key in ("round", "model")}
                 )
+
+    def _hear_answers(self, folder: SegmentFolder, offset: int) -> int:
+        """Tell who has answered since, all in one event; return where the notes end."""
+        notes, end = folder.answers(offset)
+        tasks: dict[tuple[str, int], dict[str, int]] = {}
+        for note in notes:
+            sites = tasks.setdefault((str(note["task"]), int(note["round"])), {})
+            sites[str(note["site"])] = int(note["bytes"])
+        for (task, number), sites in tasks.items():
+            self._say("answered", {"task": task, "round": number, "sites": sites})
+        return end
 
     def _welcome(self, event: dict[str, Any], folder: SegmentFolder) -> None:
         """End the segment early when a hospital that missed a round is connected again."""

@@ -8,6 +8,7 @@ absent, and what a round was is told by these files alone::
     start.safetensors     the model the attempt starts from
     start-rule.safetensors  the aggregation rule's memory at the start
     events.jsonl          one canonical JSON line for each event
+    answers.jsonl         one line for each answer the moment it came; for people, and never synced
     round-00001.safetensors, rule-00001.safetensors, state-00001.json
     called-00001.json     who was asked to confirm a round's secure sum; written before the asking
     evaluation.json       the sites' signed evaluations of the last model
@@ -22,6 +23,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +160,28 @@ class SegmentFolder:
     def events(self, after: int = 0) -> list[dict[str, Any]]:
         """Read the events from line `after` on; a torn last line is not yet an event."""
         return list(self._lines())[after:]
+
+    def note_answer(self, task: str, number: int, *, site: ParticipantId, size: int) -> None:
+        """Note that a site has answered a task of a round, for whoever watches.
+
+        Called by an engine's threads the moment an answer comes; whether it
+        holds is judged later. Nothing rests on the note, so nothing waits for it.
+        """
+        note: dict[str, Json] = {"task": task, "round": number, "site": site, "bytes": size}
+        with suppress(OSError), (self.path / "answers.jsonl").open("ab") as file:
+            file.write(canonical_bytes(note) + b"\n")
+
+    def answers(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Read the notes of answers behind a byte, and say where they end."""
+        file = self.path / "answers.jsonl"
+        if not file.is_file():
+            return [], offset
+        with file.open("rb") as stream:
+            stream.seek(offset)
+            data = stream.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        found = [dict(read_json(line)) for line in whole.splitlines()]  # type: ignore[arg-type]
+        return found, offset + len(whole)
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         file = self.path / "events.jsonl"

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from consilium.federation.folder import SegmentFolder
-from consilium.federation.ports import Desk, EngineStatus, SiteWork, Task
+from consilium.federation.ports import Desk, EngineStatus, Note, SiteWork, Task
 from consilium.federation.registry import Recipes
 from consilium.federation.segment import run_segment
 from consilium.federation.site import SiteWorker
@@ -122,7 +122,8 @@ class LocalEngine:
     def _run(self, job: _Job, order: Order, start: bytes, folder: SegmentFolder) -> None:
         pool = ThreadPoolExecutor(max_workers=max(1, min(AT_ONCE, len(job.workers))))
         try:
-            cast = _LocalCast(workers=job.workers, pool=pool, stop=job.stop)
+            note = folder.note_answer
+            cast = _LocalCast(workers=job.workers, pool=pool, stop=job.stop, note=note)
             run_segment(order, start, cast=cast, ask=cast.ask, folder=folder, clock=self._clock)
         except ConsiliumError as error:
             LOG.warning("%s ended: %s", job.name, error.public)
@@ -149,12 +150,13 @@ class _LocalCast:
     workers: Mapping[ParticipantId, SiteWork]
     pool: ThreadPoolExecutor
     stop: threading.Event
+    note: Note
 
     def __call__(
         self, task: Task, *, sites: Sequence[ParticipantId], deadline_s: float, quorum: int
     ) -> dict[ParticipantId, bytes]:
         del quorum  # the round loop checks it
-        work = {site: partial(self.workers[site].work, task) for site in self._there(sites)}
+        work = {site: partial(self._work, site, task) for site in self._there(sites)}
         return self._gather(work, deadline_s=deadline_s, number=task.round)
 
     def ask(
@@ -167,6 +169,11 @@ class _LocalCast:
         }
         number = next((one.round for one in questions.values()), 0)
         return self._gather(work, deadline_s=deadline_s, number=number)
+
+    def _work(self, site: ParticipantId, task: Task) -> bytes:
+        reply = self.workers[site].work(task)
+        self.note(task.kind, task.round, site=site, size=len(reply))
+        return reply
 
     def _there(self, sites: Iterable[ParticipantId]) -> list[ParticipantId]:
         return [site for site in sites if site in self.workers]

@@ -27,3 +27,5 @@ class Patience:
     """Times in a row that a segment ends early for a hospital that then takes no part."""
     look_s: float = 0.05
     """Between two looks into an attempt's folder."""
+    ask_s: float = 0.5
+    """Between two questions to the engine about its job; each costs hub and engine some work."""

@@ -58,6 +58,14 @@ class Cast(Protocol):
         ...
 
 
+class Note(Protocol):
+    """Hears of each answer the moment it comes, from whatever thread it came in."""
+
+    def __call__(self, task: str, number: int, *, site: ParticipantId, size: int) -> None:
+        """Note kind of task, round, site and bytes; must return at once."""
+        ...
+
+
 class Ask(Protocol):
     """Puts a question to each site and gathers their answers."""
 

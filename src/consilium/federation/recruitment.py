@@ -193,6 +193,7 @@ def close_study(connector: Connector, plan: Study, *, code: str = "", reason: st
 
 
 def _recruit_one(connector: Connector, wish: Wish, say: Say, answer_s: float) -> Recruit | None:
+    say("invited", {"participant": wish.participant, "dataset": wish.dataset})
     try:
         listing = find_listing(connector, wish)
         agreement = agree(connector, listing, answer_s=answer_s)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from consilium.dataspace.catalog import Listing
 from consilium.federation.recruitment import Recruit
 from consilium.gate.orders import Invitation
 from consilium.kernel.errors import InputError
@@ -50,6 +51,17 @@ def schema_of(
             asdict(column) for column in owner.listing.columns if column.modality == modality
         ]
     return {"features": features, "label": first.label["field"], "target": first.target}
+
+
+def schema_of_listing(listing: Listing) -> dict[str, Any]:
+    """Give one dataset's fields, label and target, as `proposal.read_needs` takes them.
+
+    Discloses
+    ---------
+    Nothing: it reads a catalogue's entry.
+    """
+    features = [asdict(column) for column in listing.columns]
+    return {"features": features, "label": listing.label.get("field"), "target": listing.target}
 
 
 def invitations_of(recruits: Sequence[Recruit], *, modalities: Sequence[str]) -> list[Invitation]:

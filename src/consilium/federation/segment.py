@@ -150,7 +150,7 @@ class _Segment:
     ) -> tuple[bytes, bytes, list[ParticipantId]]:
         """Run one round; return its model, the rule's memory and who answered."""
         began = time.monotonic()
-        self.diary.tell("round_started", round=number, sites=active)
+        self.diary.tell("round_started", round=number, sites=active, bytes=len(model))
         gathered, summed = self._learn(Task(kind=TRAIN, round=number, model=model), active)
         new_model, new_state = self._step(model, state, gathered.replies, summed)
         closed = ClosedRound(
@@ -213,7 +213,7 @@ class _Segment:
     def _finish(self, model: bytes, active: list[ParticipantId]) -> None:
         """Take the final model to the sites, and make the end durable."""
         began, last = time.monotonic(), self.study.rounds
-        self.diary.tell("evaluation_started", round=last, sites=active)
+        self.diary.tell("evaluation_started", round=last, sites=active, bytes=len(model))
         gathered = self.gathering.gather(Task(kind=EVALUATE, round=last, model=model), active)
         missing, digest = gathered.missing(self.gathering.sites), digest_of(model)
         evaluation: dict[str, Json] = {

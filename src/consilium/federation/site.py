@@ -101,7 +101,9 @@ class SiteWorker:
         with lease.file:
             job = _Job(study=self._study, recipe=self._recipe(), task=task, lease=lease)
             train, held_out = read_cases(lease, job.needs, lacks=job.lacks)
-        result = _inside_boundary(job, lambda: job.run(train, held_out))
+        result = inside_boundary(
+            lambda: job.run(train, held_out), recipe=job.recipe.name, task=task.kind
+        )
         facts = result.facts | {"work_s": round(time.monotonic() - began, 6)}
         return self._desk.release(lease.id, update=result.update, facts=facts, kept=result.kept)
 
@@ -368,22 +370,32 @@ def _renumber(column: Matrix, known: Sequence[str], need: FieldNeed) -> Matrix:
     return renumbered
 
 
-def _inside_boundary(job: _Job, call: Callable[[], Result]) -> Result:
-    """Run recipe code; whatever fails in there becomes a `RecipeError` without its words."""
+def inside_boundary(call: Callable[[], Result], *, recipe: str, task: str) -> Result:
+    """Run recipe code; whatever fails in there becomes a `RecipeError` without its words.
+
+    Raises
+    ------
+    RecipeError
+        `federation.recipe_failed`.
+
+    Discloses
+    ---------
+    The kind of a failure and its place in the code, never its words.
+    """
     try:
         return call()
     except ConsiliumError as error:
-        raise _failed(job, error.code, error) from None
+        raise _failed(error, error.code, recipe=recipe, task=task) from None
     except Exception as error:  # noqa: BLE001 - the recipe boundary
-        raise _failed(job, type(error).__name__, error) from None
+        raise _failed(error, type(error).__name__, recipe=recipe, task=task) from None
 
 
-def _failed(job: _Job, reason: str, error: Exception) -> RecipeError:
+def _failed(error: Exception, reason: str, *, recipe: str, task: str) -> RecipeError:
     last = traceback.extract_tb(error.__traceback__)[-1]
     return RecipeError(
         "federation.recipe_failed",
-        recipe=job.recipe.name,
-        task=job.task.kind,
+        recipe=recipe,
+        task=task,
         reason=reason,
         detail=f"at {Path(last.filename).name}:{last.lineno}",
     )

@@ -127,6 +127,30 @@ def list_events(
     ]
 
 
+def count_rounds(connection: sa.Connection, study: StudyId | None = None) -> dict[str, int]:
+    """Count by study how many different rounds were closed, as far as was told."""
+    query = sa.select(EVENTS.c.study, sa.func.count()).where(EVENTS.c.kind == "round_closed")
+    if study is not None:
+        query = query.where(EVENTS.c.study == study)
+    found = connection.execute(query.group_by(EVENTS.c.study))
+    return {row[0]: int(row[1]) for row in found}
+
+
+def list_all_events(
+    connection: sa.Connection, *, after: int, limit: int = PAGE
+) -> list[dict[str, Any]]:
+    """List the events of every study with an id above `after`, in order."""
+    query = sa.select(EVENTS).where(EVENTS.c.id > after).order_by(EVENTS.c.id).limit(limit)
+    return [
+        {**row, "facts": read_json(row["facts"])} for row in connection.execute(query).mappings()
+    ]
+
+
+def newest_event(connection: sa.Connection) -> int:
+    """Return the id of the event that was added last, 0 if there is none."""
+    return int(connection.execute(sa.select(sa.func.max(EVENTS.c.id))).scalar() or 0)
+
+
 def list_segments(connection: sa.Connection, study: StudyId) -> list[dict[str, Any]]:
     """List a study's segments by attempt."""
     query = sa.select(SEGMENTS).where(SEGMENTS.c.study == study).order_by(SEGMENTS.c.attempt)

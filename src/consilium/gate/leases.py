@@ -41,9 +41,9 @@ class Lease:
 
     `facts` holds `participant`, `columns` (the columns of `x` in order, each
     with `name`, `kind`, `unit` and `categories`), `n_train`, `n_test`,
-    `public`, `min_cases` (the smallest count that may leave) and `deadline` (a
-    time). With noise also `secret`, which the noise of this one task is drawn
-    from. No path, key or address. `kept` is what this site kept after its last
+    `public`, `min_cases` (the smallest count that may leave), `deadline` (a
+    time) and `secret`, which noise and the lots of clipped steps are drawn from
+    in this one task. No path, key or address. `kept` is what this site kept after its last
     round before this one: a safetensors file, or nothing.
     """
 

@@ -51,7 +51,12 @@ def make_app(counters: Counters) -> FastAPI:
     report_errors(app)
     sender, limits = counters.door.sender, counters.settings.relay
     app.include_router(
-        joining_router(counters.joining, sender=sender, pace=Pace(limits.joins_per_minute))
+        joining_router(
+            counters.joining,
+            sender=sender,
+            pace=Pace(limits.joins_per_minute),
+            seen_s=counters.relay.seen_s,
+        )
     )
     app.include_router(
         relay_router(

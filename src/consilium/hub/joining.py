@@ -94,8 +94,22 @@ class JoiningCounter:
         )
 
 
-def joining_router(counter: JoiningCounter, *, sender: Callable[..., Any], pace: Pace) -> APIRouter:
-    """Make the routes; `sender` is the dependency that tells which member asks."""
+def joining_router(
+    counter: JoiningCounter,
+    *,
+    sender: Callable[..., Any],
+    pace: Pace,
+    seen_s: Callable[[str], float | None] = lambda _name: None,
+) -> APIRouter:
+    """Make the routes.
+
+    Parameters
+    ----------
+    sender : callable
+        The dependency that tells which member asks.
+    seen_s : callable, optional
+        Says how many seconds ago a member was heard of, for people to look at.
+    """
     router = APIRouter(tags=["members"])
     member = Depends(sender)
 
@@ -116,6 +130,9 @@ def joining_router(counter: JoiningCounter, *, sender: Callable[..., Any], pace:
 
     @router.get("/members")
     def members(who: ParticipantId = member) -> dict[str, Any]:  # noqa: ARG001  (any member)
-        return dict(counter.members.signed_list())
+        names = {one.participant: one.name for one in counter.members.list_all()}
+        seen = {who: seen_s(name) for who, name in names.items()}
+        heard = {who: round(ago, 1) for who, ago in seen.items() if ago is not None}
+        return {**counter.members.signed_list(), "seen": heard}
 
     return router

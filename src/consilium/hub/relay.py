@@ -133,6 +133,13 @@ class Relay:
             return True
         return self._now() - max(seen, self._begun) < self._settings.away_s
 
+    def seen_s(self, name: str) -> float | None:
+        """Say how many seconds ago a member polled; None if it has not since the hub's start."""
+        box = self._boxes.get(name)
+        if box is None or not (box.polls or box.seen):
+            return None
+        return 0.0 if box.polls else self._now() - box.seen
+
     async def carry(
         self, name: str, *, method: str, path: str, headers: dict[str, str], body: bytes
     ) -> Answer:

@@ -21,7 +21,7 @@ from consilium.federation.store import get_study, list_events, list_segments, li
 from consilium.federation.studies import accept_study, find_accepted
 from consilium.gate.orders import Study, peek_study, verify_study
 from consilium.kernel.canonical import digest_of
-from consilium.kernel.clock import Clock
+from consilium.kernel.clock import Clock, write_time
 from consilium.kernel.errors import (
     DeniedError,
     InputError,
@@ -121,8 +121,15 @@ class StudyCounter:
             self._admit(sender, row["signed"])
             over = row["state"] not in {StudyState.SUBMITTED, StudyState.RUNNING}
             if events or over or time.monotonic() > ends:
-                return {"state": row["state"], "reason": row["reason"], "events": events}
+                said = {"state": row["state"], "reason": row["reason"], "events": events}
+                return said | self._pulse(peek_study(row["signed"]))
             time.sleep(0.1)
+
+    def _pulse(self, plan: Study) -> dict[str, Any]:
+        """Say which hospitals of a study are connected at this moment."""
+        here = self.coordinator.engine.sites()
+        sites = sorted(site.participant for site in plan.sites if site.participant in here)
+        return {"time": write_time(self.clock.now()), "here": sites}
 
     def result(self, sender: ParticipantId, study: StudyId) -> dict[str, Any]:
         """Give the lead the final model, every site's signed evaluation, and the signed rounds.

@@ -27,7 +27,8 @@ WAIT_S = 30
 """How long a writer waits for its turn before it is refused."""
 TAKEN_BACK = "consilium_taken_back"
 """Set in the `info` of a writer's connection when a savepoint was rolled back on it."""
-_ADVISORY_LOCK = 0x434F4E53494C
+_TURN = "SELECT pg_advisory_xact_lock(1129270867, hashtext(current_schema()))"
+"""One turn for each schema; the first number, 'CONS', keeps it apart from other programs'."""
 _READERS = 48
 _CONNECT_S = 10
 
@@ -78,7 +79,7 @@ class Engines:
         with refusals(self.place), self.writer.connect() as connection, connection.begin():
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(self.wait_s * 1000)}")
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+                connection.exec_driver_sql(_TURN)
             yield connection
 
     @contextmanager

@@ -326,6 +326,53 @@ class EvidenceLog:
         with self._turns.read() as connection:
             return [_entry(*row, tree=self.tree) for row in connection.execute(query)]
 
+    def search(
+        self,
+        *,
+        kind: str = "",
+        subject: str = "",
+        since: str = "",
+        until: str = "",
+        limit: int = 100,
+        behind: int | None = None,
+        is_falling: bool = True,
+    ) -> list[EvidenceEntry]:
+        """List entries that fit a search, the newest first unless told otherwise.
+
+        Parameters
+        ----------
+        kind : str
+            Only this kind, or with a dot at its end all kinds that begin so.
+        subject : str
+            Only this subject.
+        since, until : str
+            Only from this moment on, and before that one; ISO 8601 in UTC, or a
+            beginning of it such as a day.
+        behind : int or None
+            Begin behind this place, in the order of the list.
+
+        Raises
+        ------
+        IntegrityError
+            As `entries`.
+        """
+        row = EVIDENCE.c
+        query = select(row.seq, row.body, row.leaf_hash).limit(limit)
+        if kind:
+            begins = row.kind.startswith(kind, autoescape=True)
+            query = query.where(begins if kind.endswith(".") else row.kind == kind)
+        if subject:
+            query = query.where(row.subject == subject)
+        if since:
+            query = query.where(row.time >= since)
+        if until:
+            query = query.where(row.time < until)
+        if behind is not None:
+            query = query.where(row.seq < behind if is_falling else row.seq > behind)
+        query = query.order_by(row.seq.desc() if is_falling else row.seq)
+        with self._turns.read() as connection:
+            return [_entry(*found, tree=self.tree) for found in connection.execute(query)]
+
     def leaves(self, *, after: int, to: int) -> Generator[bytes]:
         """Give the leaf hashes behind one place up to another, in order."""
         return self._stream(EVIDENCE.c.leaf_hash, after, to)

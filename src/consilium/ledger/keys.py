@@ -13,6 +13,8 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -181,6 +183,12 @@ class SigningKey:
     def sign(self, data: bytes) -> bytes:
         """Sign bytes: 64 bytes, the same for the same key and data (RFC 8032)."""
         return self._private.sign(data)
+
+    def derive(self, purpose: str) -> bytes:
+        """Give 32 secret bytes for one purpose, always the same (HKDF-SHA256, RFC 5869)."""
+        info = f"consilium {purpose}".encode()
+        kdf = HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=info)
+        return kdf.derive(self._private.private_bytes_raw())
 
     def __repr__(self) -> str:
         return f"SigningKey({self.public.fingerprint!r})"

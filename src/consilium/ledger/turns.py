@@ -16,6 +16,10 @@ one commit, and each returns only when that commit is durable.
    alone waits for nobody.
 5. When the commit fails, nothing of the group has happened and each of its
    writers is told so.
+
+Whoever begins to write lets go of every lock first that a writer may want in the
+middle of its turn: the group commits when the last has left, so they would wait
+for each other.
 """
 
 from __future__ import annotations

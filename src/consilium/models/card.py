@@ -15,9 +15,10 @@ from consilium.models.checklist import ANSWERED, AUTHORS, IN_PART, WORDS
 from consilium.models.claim import CLAIM, is_imaging
 from consilium.models.markdown import escape as _safe
 from consilium.models.markdown import table as _table
-from consilium.models.marks import Mark
+from consilium.models.marks import AuditMark, Mark
 from consilium.models.passports import Passport, SiteRecord, figure
 from consilium.models.tripod import TRIPOD
+from consilium.models.verdict_words import tabulate_verdicts
 
 ROWS = {
     "federated": "federated 联邦",
@@ -45,8 +46,10 @@ METRICS = {
 """Figures in the order in which the card shows them; a model has those of its target."""
 
 
-def write_card(passport: Passport, *, marks: Sequence[Mark] = ()) -> str:
-    """Write the card; marks on the passport stand right below its title.
+def write_card(
+    passport: Passport, *, marks: Sequence[Mark] = (), audits: Sequence[AuditMark] = ()
+) -> str:
+    """Write the card; revoked agreements stand right below its title, verdicts by its limits.
 
     Returns
     -------
@@ -65,6 +68,7 @@ def write_card(passport: Passport, *, marks: Sequence[Mark] = ()) -> str:
         *_from(passport),
         *_results(passport),
         *_limits(passport),
+        *_attacked(audits),
         *_checklists(passport),
         *_proof(passport),
     ]
@@ -221,6 +225,21 @@ def _limits(passport: Passport) -> Iterable[str]:
     yield "## Privacy spent 隐私消耗"
     spent = ", ".join(f"{_safe(str(k))} = {_safe(str(v))}" for k, v in passport.privacy.items())
     yield spent or "No privacy budget was spent: none was agreed. 未约定、未消耗隐私预算。"
+
+
+def _attacked(audits: Sequence[AuditMark]) -> Iterable[str]:
+    yield "## Attacked before release 发布前的攻击审计"
+    if not audits:
+        yield "No hospital has laid a verdict beside this passport. 尚无医院出具审计结论。"
+        return
+    yield (
+        "Each hospital attacked the model with its own patients: those trained on against "
+        "those never trained on; 0.5 is guessing. It tells nothing of stronger attackers. "
+        "各医院用自己的患者攻击模型：参加训练者对从未参加训练者；0.5 等于乱猜。"
+        "更强的攻击者不在此列。"
+    )
+    head, rows = tabulate_verdicts([one.verdict for one in audits])
+    yield _table(head, [tuple(map(_safe, row)) for row in rows])
 
 
 def _checklists(passport: Passport) -> Iterable[str]:

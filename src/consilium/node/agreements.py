@@ -17,13 +17,15 @@ from consilium.dataspace.contract_id import is_placeholder
 from consilium.dataspace.records import Agreement, Role, Terms
 from consilium.dataspace.revocation import REVOKED, find_revocation, is_told, revoke
 from consilium.dataspace.sentences import sentences_of
-from consilium.dataspace.store import get_agreement, list_agreements
+from consilium.dataspace.store import get_agreement
 from consilium.federation.proposal import Wish
 from consilium.federation.recruitment import agree, find_listing
 from consilium.gate.spending import list_budgets
 from consilium.kernel.errors import ConsiliumError
 from consilium.kernel.identifiers import AgreementId, ParticipantId
+from consilium.node.answers import AgreementShown, BudgetsShown
 from consilium.node.directory import HubDirectory
+from consilium.web.seats import Speaker
 
 _AT_ONCE = 16
 """Members that are asked for their catalogues at the same time."""
@@ -110,38 +112,34 @@ def agreements_router(shelf: Shelf) -> APIRouter:
     router = APIRouter(tags=["agreements"])
     connector = shelf.connector
 
-    @router.get("/catalog")
+    @router.get("/catalog/members")
     def catalog() -> list[dict[str, Any]]:
         return shelf.catalog()
 
-    @router.post("/agreements")
+    @router.post("/agreements", response_model=AgreementShown)
     def request(wish: AgreementWish) -> dict[str, Any]:
         wanted = Wish(participant=ParticipantId(wish.participant), dataset=wish.dataset)
         agreed = agree(connector, find_listing(connector, wanted, offer=wish.offer))
         with connector.database.read() as connection:
             return shelf.show(connection, agreed)
 
-    @router.get("/agreements")
-    def list_all() -> list[dict[str, Any]]:
-        with connector.database.read() as connection:
-            return [shelf.show(connection, one) for one in list_agreements(connection)]
-
-    @router.get("/agreements/{agreement}")
-    def show(agreement: str, role: Role = Role.CONSUMER) -> dict[str, Any]:
-        with connector.database.read() as connection:
-            found = get_agreement(connection, AgreementId(agreement), role=role)
-            return shelf.show(connection, found)
-
-    @router.post("/agreements/{agreement}/revocation")
-    def end(agreement: str, wish: RevocationWish) -> dict[str, Any]:
-        name = AgreementId(agreement)
-        mark = revoke(connector, name, reason=wish.reason, person=wish.person)
+    @router.post("/agreements/{agreement}/revocation", response_model=AgreementShown)
+    def end(agreement: str, wish: RevocationWish, speaking: Speaker) -> dict[str, Any]:
+        name, seat = AgreementId(agreement), speaking.seat
+        person = wish.person if seat is None else seat.person.id
+        mark = revoke(connector, name, reason=wish.reason, person=person)
         with connector.database.read() as connection:
             return shelf.show(connection, get_agreement(connection, name, role=mark.role))
 
-    @router.get("/budgets")
+    @router.get("/budgets", response_model=BudgetsShown)
     def budgets() -> dict[str, Any]:
         with connector.database.read() as connection:
             return list_budgets(connection)
 
     return router
+
+
+def place_of_agreement(agreement: Agreement) -> tuple[str, tuple[str, ...]]:
+    """Say to whom an agreement belongs: its other party, ourselves with ourselves."""
+    is_asked = agreement.role is Role.PROVIDER
+    return "", (agreement.consumer if is_asked else agreement.provider,)

@@ -12,8 +12,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -63,6 +63,13 @@ class Entry:
     joined: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Refused:
+    about: str
+    code: str
+    facts: dict[str, Json]
+
+
 class HubDirectory:
     """Keys of the space's members; a `dataspace.ports.Directory`.
 
@@ -102,14 +109,16 @@ class HubDirectory:
         self._database = database
         self._clock = clock
         self._stale_s = stale_s
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._entries: dict[ParticipantId, Entry] = {}
         self._register: Register | None = None
         self._issued = ""
         self._fetched = float("-inf")
         self._pins: dict[ParticipantId, str] = {}
         self._unwritten: dict[ParticipantId, str] = {}
+        self._refused: list[_Refused] = []
         self._seen_revoked: set[str] = set()
+        self._seen: dict[ParticipantId, float] = {}
 
     def key_of(self, participant: ParticipantId) -> PublicKey:
         """Return a participant's present key.
@@ -127,12 +136,12 @@ class HubDirectory:
         """
         if participant == self._membership.participant:
             return self._me
-        with self._lock:
+        with self._holding():
             entry = self._find(participant)
             key = entry.identity.key
             pinned = self._find_pin(participant)
             if pinned is None:
-                self._pin(participant, key)
+                self._pins[participant] = self._unwritten[participant] = key.text
             elif pinned != key.text:
                 changed = IntegrityError(
                     "link.key_changed", participant=participant, fingerprint=key.fingerprint
@@ -147,10 +156,11 @@ class HubDirectory:
         The list as it stands serves: a place is part of a certificate, and a
         newer one comes with the next message of that participant.
         """
-        with self._lock:
-            if participant not in self._entries:
+        entry = self._entries.get(participant)
+        if entry is None:
+            with self._holding():
                 self._try_refresh()
-            entry = self._entries.get(participant)
+                entry = self._entries.get(participant)
         return entry.identity.location if entry is not None and entry.admitted else ""
 
     def list_entries(self) -> list[Entry]:
@@ -161,10 +171,29 @@ class HubDirectory:
         PeerError, IntegrityError
             As `key_of`.
         """
-        with self._lock:
+        with self._holding():
             self._refresh()
             hub = self._membership.hub_participant
             return [entry for name, entry in self._entries.items() if name != hub]
+
+    def list_known(self) -> list[Entry]:
+        """List the members as they were told last; a stale list is fetched anew if that works.
+
+        For pages that people look at: while the hub is away, or tells what is not to
+        be believed, the old list serves.
+        """
+        with self._holding():
+            if time.monotonic() - self._fetched > self._stale_s:
+                with suppress(ConsiliumError):
+                    self._try_refresh()
+            hub = self._membership.hub_participant
+            return [entry for name, entry in self._entries.items() if name != hub]
+
+    def seen_s(self, participant: ParticipantId) -> float | None:
+        """Say how many seconds ago the hub heard of a member, on its word; None if it did not."""
+        with self._lock:
+            ago = self._seen.get(participant)
+            return None if ago is None else ago + time.monotonic() - self._fetched
 
     def list_revoked(self) -> list[ParticipantId]:
         """List the members that are revoked and of whom that is not in our evidence yet.
@@ -176,7 +205,7 @@ class HubDirectory:
         PeerError, IntegrityError
             As `key_of`.
         """
-        with self._lock:
+        with self._holding():
             if time.monotonic() - self._fetched > self._stale_s:
                 self._refresh()
             revoked = [entry.identity for entry in self._entries.values() if not entry.admitted]
@@ -186,11 +215,10 @@ class HubDirectory:
     def record_revoked(self, participant: ParticipantId) -> None:
         """Write into the evidence that a member was seen revoked."""
         with self._lock:
-            entry = self._entries[participant]
-            key = entry.identity.key.text
-            with self._database.write() as tx:
-                tx.record(REVOKED, participant, {"key": key, "list": self._issued})
-            self._seen_revoked.add(key)
+            key, issued = self._entries[participant].identity.key.text, self._issued
+        with self._database.write() as tx:
+            tx.record(REVOKED, participant, {"key": key, "list": issued})
+        self._seen_revoked.add(key)
 
     def _has_recorded(self, one: Identity) -> bool:
         entries = self._database.evidence.entries(
@@ -203,7 +231,7 @@ class HubDirectory:
 
     def find_register(self) -> Register | None:
         """Return what the space's contract ids are made of; None while the hub is unknown."""
-        with self._lock:
+        with self._holding():
             if self._register is None:
                 # An agreement is shown without its contract id rather than not at all.
                 with suppress(ConsiliumError):
@@ -218,7 +246,7 @@ class HubDirectory:
         StateError
             `link.key_not_shown` if the present key has another fingerprint.
         """
-        with self._lock:
+        with self._holding():
             self._refresh()
             entry = self._entries.get(participant)
             if entry is None or entry.identity.key.fingerprint != fingerprint:
@@ -229,10 +257,10 @@ class HubDirectory:
                     now="another key",
                     wanted="this key",
                 )
-            facts: dict[str, Json] = {"key": entry.identity.key.text, "accepted": True}
-            with self._database.write() as tx:
-                tx.record(PINNED, participant, facts)
-            self._pins[participant] = entry.identity.key.text
+        key = entry.identity.key.text
+        with self._database.write() as tx:
+            tx.record(PINNED, participant, {"key": key, "accepted": True})
+        self._pins[participant] = key
 
     def _find(self, participant: ParticipantId) -> Entry:
         """Find an entry that is valid now; fetch the list if that may help."""
@@ -270,7 +298,7 @@ class HubDirectory:
 
     def _keep(self, refusal: ConsiliumError, facts: dict[str, Json], *, about: str) -> None:
         told: dict[str, Json] = {"code": refusal.code, "reason": refusal.public[:400], **facts}
-        self._database.refusals.keep("members.refused", about, told, rule=refusal.code)
+        self._refused.append(_Refused(about=about, code=refusal.code, facts=told))
 
     def _take_list(self) -> None:
         # 1. The hub's own certificate, by the root; 2. its list, by its key;
@@ -286,12 +314,14 @@ class HubDirectory:
             issued = str(told["issued"])
             self._check_date(issued)
             entries = dict(filter(None, map(self._read_entry, told["members"])))
+            seen = {ParticipantId(who): float(ago) for who, ago in answer.get("seen", {}).items()}
             # A hub of an earlier release says nothing about contract ids.
             register = Register(**told.get("contract", {}))
         except (KeyError, TypeError, ValueError, InputError) as error:
             raise PeerError("link.hub_answer", hub=hub, status=200) from error
         entries[keeper.participant] = Entry(identity=keeper, admitted=True, joined="")
         self._entries, self._issued, self._register = entries, issued, register
+        self._seen = seen
 
     def _check_date(self, issued: str) -> None:
         if self._issued and read_time(issued) < read_time(self._issued) - _BACK:
@@ -326,22 +356,45 @@ class HubDirectory:
                 found = self._pins[participant] = str(entries[-1].facts["key"])
         return found
 
-    def _pin(self, participant: ParticipantId, key: PublicKey) -> None:
-        """Pin a key at first use.
+    @contextmanager
+    def _holding(self) -> Iterator[None]:
+        """Hold the list; what comes up for the evidence is written after letting it go.
 
-        Asked from within a turn to write, the entry waits for the next time.
+        Whoever has the turn to write may ask for a key. To wait for the turn with
+        the list in hand would be to wait for each other.
         """
-        self._pins[participant] = self._unwritten[participant] = key.text
+        try:
+            with self._lock:
+                yield
+        finally:
+            self._write_refused()
+            self._write_pins()
+
+    def _write_refused(self) -> None:
+        with self._lock:
+            refused, self._refused = self._refused, []
+        for one in refused:
+            self._database.refusals.keep("members.refused", one.about, one.facts, rule=one.code)
+
+    def _write_pins(self) -> None:
+        """Write the keys pinned at first use; from within a turn to write, the next call does."""
+        with self._lock:
+            pins, self._unwritten = self._unwritten, {}
+        if not pins:
+            return
         try:
             with self._database.write() as tx:
-                for name, text in self._unwritten.items():
-                    tx.record(PINNED, name, {"key": text, "accepted": False})
-        except StateError as error:
-            if error.code != "ledger.nested_write":
-                del self._pins[participant]
-                raise
-        else:
-            self._unwritten.clear()
+                for participant, key in pins.items():
+                    tx.record(PINNED, participant, {"key": key, "accepted": False})
+        except BaseException as error:
+            nested = isinstance(error, StateError) and error.code == "ledger.nested_write"
+            with self._lock:
+                if nested:
+                    self._unwritten = pins | self._unwritten
+                    return
+                for participant in pins:
+                    self._pins.pop(participant, None)
+            raise
 
 
 def describe_entry(entry: Entry) -> dict[str, Json]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Header, Response
+from fastapi import FastAPI, Response
+from fastapi import Path as InPath
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,11 +18,15 @@ from consilium.kernel.errors import NotFoundError
 from consilium.ledger.database import Database
 from consilium.ledger.exports import Exporter, Selection
 from consilium.ledger.tiles import LogTiles
+from consilium.node.answers import CheckpointShown, EntryProofShown, ExportShown
+from consilium.web.seats import Speaker, Speaking
 
 _NAME = re.compile(r"sha256:([0-9a-f]{64})")
+_NOBODY = Speaking()
+Seq = Annotated[int, InPath(ge=0, le=2**62)]
 
-Release = Callable[[Digest, str], None]
-"""Called with an export's digest and the asker's `Authorization` before the export is handed out;
+Release = Callable[[Digest, Speaking], None]
+"""Called with an export's digest and who asks before the export is handed out;
 raises `DeniedError` if it must not leave."""
 
 
@@ -34,7 +39,7 @@ class ExportWish(BaseModel):
     subject: str = Field(default="", max_length=500)
 
 
-def _release_freely(_digest: Digest, _authorization: str) -> None:
+def _release_freely(_digest: Digest, _speaking: Speaking) -> None:
     """Let every export out: the node's own user asked for it."""
 
 
@@ -64,7 +69,7 @@ class EvidenceDesk:
             tx.record("export.made", made.digest, made.as_record() | selection.as_record())
         return made.as_record()
 
-    def hand_out(self, digest: str, *, authorization: str = "") -> Path:
+    def hand_out(self, digest: str, *, speaking: Speaking = _NOBODY) -> Path:
         """Let an export out, and say so in the log first.
 
         Raises
@@ -77,7 +82,7 @@ class EvidenceDesk:
         path = self._path(digest)
         if not path.is_file():
             raise NotFoundError("node.no_export", digest=digest[:80])
-        self.release(Digest(digest), authorization)
+        self.release(Digest(digest), speaking)
         with self.database.write() as tx:
             tx.record("export.released", digest, {"digest": digest})
         return path
@@ -89,31 +94,29 @@ class EvidenceDesk:
         return self.folder / f"{found[1]}.zip"
 
 
+_FILE: dict[int | str, dict[str, Any]] = {200: {"content": {"application/zip": {}}}}
+
+
 def add_evidence(app: FastAPI, desk: EvidenceDesk) -> None:
     """Add the routes to the node's local API."""
     log = desk.database.evidence
 
-    @app.get("/evidence")
-    def entries(after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
-        found = log.entries(after=after, limit=min(max(limit, 1), 1000))
-        return [entry.as_record() for entry in found]
-
-    @app.get("/evidence/checkpoint")
+    @app.get("/evidence/checkpoint", response_model=CheckpointShown)
     def checkpoint() -> dict[str, Any]:
         return {"checkpoint": log.checkpoint()}
 
-    @app.get("/evidence/{seq}/proof")
-    def prove(seq: int) -> dict[str, Any]:
+    @app.get("/evidence/{seq}/proof", response_model=EntryProofShown)
+    def prove(seq: Seq) -> dict[str, Any]:
         desk.refresh()
         return dict(desk.exporter.prove(seq).as_record())
 
-    @app.post("/evidence/exports")
+    @app.post("/evidence/exports", response_model=ExportShown)
     def export(wish: ExportWish) -> dict[str, Any]:
         return dict(desk.make(wish))
 
-    @app.get("/evidence/exports/{digest}")
-    def fetch(digest: str, authorization: Annotated[str, Header()] = "") -> FileResponse:
-        path = desk.hand_out(digest, authorization=authorization)
+    @app.get("/evidence/exports/{digest}", response_class=FileResponse, responses=_FILE)
+    def fetch(digest: str, speaking: Speaker) -> FileResponse:
+        path = desk.hand_out(digest, speaking=speaking)
         return FileResponse(path, media_type="application/zip")
 
     @app.get("/log/checkpoint")

@@ -13,7 +13,12 @@ from consilium.ledger.keys import SigningKey
 from consilium.node.hub_client import Caller, HubClient
 from consilium.node.membership import KEYS, KeyFolder, Membership
 from consilium.node.proxy import Proxy
-from consilium.node.settings import NodeSettings, load_approval_settings
+from consilium.node.settings import (
+    ConsoleSettings,
+    NodeSettings,
+    load_approval_settings,
+    load_console_settings,
+)
 from consilium.persons.settings import ApprovalSettings
 
 
@@ -25,6 +30,7 @@ class Ground:
     membership: Membership
     settings: NodeSettings
     approvals: ApprovalSettings
+    console: ConsoleSettings
     keys: KeyFolder
     key: SigningKey
     clock: Clock
@@ -59,6 +65,7 @@ def lay_ground(
         membership=membership,
         settings=settings,
         approvals=load_approval_settings(home, environment=os.environ),
+        console=load_console_settings(home, environment=os.environ),
         keys=keys,
         key=key,
         clock=clock,

@@ -30,7 +30,7 @@ from consilium.gate.orders import Study, peek_study
 from consilium.gate.orders import sign_study as sign_plan
 from consilium.gate.plain import to_plain
 from consilium.kernel.canonical import Digest, Json, canonical_bytes, digest_json, read_json
-from consilium.kernel.clock import read_time
+from consilium.kernel.clock import read_time, write_time
 from consilium.kernel.errors import ConsiliumError, IntegrityError, PeerError, StateError
 from consilium.kernel.identifiers import ParticipantId, StudyId, new_urn
 from consilium.ledger.files import write_atomic
@@ -40,8 +40,10 @@ from consilium.models.passports import sign_passport
 
 LOG = logging.getLogger("consilium.node.leading")
 STATE_WORDS = frozenset(state.lower() for state in StudyState)
-OWN_WORDS = frozenset({"recruited", "agreed", "declined", "opened", "signed", "failure"})
+OWN_WORDS = frozenset({"invited", "recruited", "agreed", "declined", "opened", "signed", "failure"})
 """Events that the lead alone writes; the passport rests on them, so none is taken from the hub."""
+Pulse = dict[ParticipantId, str]
+"""By hospital, when it was last known to be connected."""
 _RETRY_S = 1.0
 _ALL = 1_000_000
 _LONGEST = 400
@@ -84,6 +86,7 @@ class Leading:
         self.office = office
         self._closing = threading.Event()
         self._threads: dict[StudyId, threading.Thread] = {}
+        self._pulses: dict[StudyId, Pulse] = {}
 
     def begin(self, value: Json) -> StudyId:
         """Take a person's draft and begin to recruit.
@@ -123,6 +126,10 @@ class Leading:
         with database.write() as tx:
             move_study(tx, study, StudyState.STOPPED, clock=clock, reason="study.stopped")
 
+    def pulse(self, study: StudyId) -> Pulse:
+        """Say by hospital when the hub last told us that it is connected."""
+        return dict(self._pulses.get(study, {}))
+
     def close(self) -> None:
         """Let go of all studies; they are resumed at the next start."""
         self._closing.set()
@@ -136,7 +143,8 @@ class Leading:
         """Lead one study to its end; the job loop, where every fault ends in a word."""
         while not self._closing.is_set():
             try:
-                Lead(self.office, study, closing=self._closing).run()
+                pulse = self._pulses.setdefault(study, {})
+                Lead(self.office, study, closing=self._closing, pulse=pulse).run()
                 return
             except _ClosingError:
                 return
@@ -173,11 +181,19 @@ class _ClosingError(Exception):
 class Lead:
     """One study's way at its lead."""
 
-    def __init__(self, office: Office, study: StudyId, *, closing: threading.Event) -> None:
+    def __init__(
+        self,
+        office: Office,
+        study: StudyId,
+        *,
+        closing: threading.Event,
+        pulse: Pulse | None = None,
+    ) -> None:
         self.office = office
         self.connector = office.connector
         self.study = study
         self.closing = closing
+        self.pulse: Pulse = {} if pulse is None else pulse
 
     def run(self) -> None:
         """Go on from wherever the study stands until it has ended."""
@@ -256,6 +272,8 @@ class Lead:
             said = self.office.hub.call("GET", f"/studies/{plan.study}/events?after={after}")
             for event in said["events"]:
                 self._copy(event)
+            here, now = said.get("here", ()), self.connector.clock.now()
+            self.pulse |= dict.fromkeys(map(ParticipantId, here), write_time(now))
             state = StudyState(said["state"])
             if state not in LIVE and len(said["events"]) < PAGE:
                 self._end(plan, state, reason=str(said["reason"])[:_LONGEST])

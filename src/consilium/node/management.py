@@ -28,6 +28,13 @@ from consilium.federation.recruitment import find_listing
 from consilium.kernel.canonical import canonical_bytes, read_json
 from consilium.kernel.errors import InputError, texts
 from consilium.kernel.identifiers import AgreementId, ParticipantId, ProcessId
+from consilium.node.answers import (
+    NegotiationDetail,
+    NegotiationShown,
+    ProcessShown,
+    TransferDetail,
+    TransferShown,
+)
 
 ReadTerms = Callable[[Mapping[str, Any]], Terms]
 _NEGOTIATION_STEPS = {
@@ -89,8 +96,11 @@ def management_router(connector: Connector, *, read_terms: ReadTerms) -> APIRout
         Reads terms as a person writes them.
     """
     router = APIRouter(tags=["negotiations", "transfers"])
-    _add_reading(router, connector, "negotiations", Negotiation)
-    _add_reading(router, connector, "transfers", Transfer)
+    for noun, kind, shown, whole in (
+        ("negotiations", Negotiation, NegotiationShown, NegotiationDetail),
+        ("transfers", Transfer, TransferShown, TransferDetail),
+    ):
+        _add_reading(router, connector, (noun, kind), shown=shown, whole=whole)
     _add_opening(router, connector, read_terms)
     _add_negotiation_steps(router, connector, read_terms)
     _add_transfer_steps(router, connector)
@@ -98,9 +108,16 @@ def management_router(connector: Connector, *, read_terms: ReadTerms) -> APIRout
 
 
 def _add_reading(
-    router: APIRouter, connector: Connector, noun: str, kind: type[Negotiation] | type[Transfer]
+    router: APIRouter,
+    connector: Connector,
+    named: tuple[str, type[Negotiation] | type[Transfer]],
+    *,
+    shown: type[ProcessShown],
+    whole: type[ProcessShown],
 ) -> None:
-    @router.get(f"/{noun}", name=f"list_{noun}")
+    noun, kind = named
+
+    @router.get(f"/{noun}", name=f"list_{noun}", response_model=list[shown])  # type: ignore[valid-type]
     def processes(
         role: Role | None = None, state: str = "", waits_for: WaitsFor | None = None
     ) -> list[dict[str, Any]]:
@@ -112,7 +129,7 @@ def _add_reading(
             ]
         return [one for one in found if waits_for in (None, one["waits_for"])]
 
-    @router.get(f"/{noun}/{{pid}}", name=f"show_{noun}")
+    @router.get(f"/{noun}/{{pid}}", name=f"show_{noun}", response_model=whole)
     def process(pid: str) -> dict[str, Any]:
         with connector.database.read() as connection:
             return _show_whole(connection, get_process(connection, kind, pid))

@@ -1,10 +1,10 @@
-"""Marking the models of this node whose agreements were revoked, whenever that becomes known.
+"""Marking the models of this node: agreements that were revoked, and hospitals' verdicts.
 
-The passports are files in the node's `models/` folder, the revocations rows of
-its database. What both together call for and is not there yet is made: the mark
-with its evidence in one transaction, then the file beside the passport and the
-card. Done again it changes nothing, so it is done after every commit and at
-every start, and no crash can leave a model unmarked.
+The passports are files in the node's `models/` folder, revocations and verdicts
+rows of its database. What both together call for and is not there yet is made:
+the mark with its evidence in one transaction, then the file beside the passport
+and the card. Done again it changes nothing, so it is done after every commit and
+at every start, and no crash can leave a model unmarked.
 """
 
 from __future__ import annotations
@@ -17,12 +17,27 @@ import sqlalchemy as sa
 from consilium.dataspace.connector import Connector
 from consilium.dataspace.records import Role
 from consilium.dataspace.revoked import Revocation, list_revocations
+from consilium.federation.store import get_study
+from consilium.gate.orders import peek_study
+from consilium.kernel.canonical import Json
+from consilium.kernel.errors import IntegrityError, NotFoundError
 from consilium.kernel.identifiers import AgreementId, StudyId
 from consilium.ledger.files import write_atomic
+from consilium.ledger.keys import PublicKey
 from consilium.ledger.tables import METADATA
 from consilium.models.card import write_card
-from consilium.models.marks import Mark, read_mark, read_marks, sign_mark, write_marks
+from consilium.models.marks import (
+    Mark,
+    read_audit_mark,
+    read_mark,
+    read_marks,
+    sign_audit_mark,
+    sign_mark,
+    split_marks,
+    write_marks,
+)
 from consilium.models.passports import Passport, SiteRecord, read_passport
+from consilium.models.verdicts import Verdict, read_verdict
 
 MARKS = sa.Table(
     "model_marks",
@@ -34,6 +49,16 @@ MARKS = sa.Table(
     sa.Column("statement", sa.Text, nullable=False),
 )
 """Marks on the passports of this node, one for each revoked agreement of a model."""
+
+AUDITS = sa.Table(
+    "model_audits",
+    METADATA,
+    sa.Column("passport", sa.Text, primary_key=True),
+    sa.Column("agreement", sa.Text, primary_key=True),
+    sa.Column("study", sa.Text, nullable=False),
+    sa.Column("statement", sa.Text, nullable=False),
+)
+"""Marks that hold verdicts, the newest of each hospital's agreement on a model."""
 
 
 class Marker:
@@ -62,18 +87,57 @@ class Marker:
         """
         with self._connector.database.read() as connection:
             revoked = list_revocations(connection, role=Role.CONSUMER)
-        if not revoked:
+            audited = set(connection.execute(sa.select(AUDITS.c.passport)).scalars())
+        if not revoked and not audited:
             return 0
         by_agreement = {one.agreement: one for one in revoked}
-        return sum(self._mark_one(path, by_agreement) for path in self._passports())
+        return sum(self._mark_one(path, by_agreement, audited) for path in self._passports())
+
+    def take_in(self, statement: str) -> Verdict:
+        """Lay a hospital's verdict beside the passport that it is about; the newest one counts.
+
+        Raises
+        ------
+        NotFoundError
+            `node.audit_not_led`: no such model, or no such study, was led here.
+        IntegrityError
+            `ledger.bad_signature`, `models.other_verdict`.
+        InputError
+            `models.bad_verdict`, `ledger.not_a_statement`.
+        """
+        verdict = read_verdict(statement)
+        path = self._models / f"{verdict.weights.removeprefix('sha256:')}.passport"
+        if path not in self._passports():
+            raise NotFoundError("node.audit_not_led", digest=verdict.weights[:80])
+        passport, connector = self._passport(path), self._connector
+        with connector.database.write() as tx:
+            by = self._key_of(tx.connection, passport, verdict)
+            mark = sign_audit_mark(connector.key, passport, statement=statement, by=by)
+            place = {"passport": passport.digest, "agreement": verdict.agreement}
+            tx.execute(sa.delete(AUDITS).filter_by(**place))
+            tx.execute(sa.insert(AUDITS).values(**place, study=verdict.study, statement=mark))
+            facts: dict[str, Json] = {**place, "by": verdict.participant, "time": verdict.time}
+            tx.record("passport.audited", verdict.study, {**facts, "outcome": verdict.outcome})
+        self._lay_out(path, passport)
+        return verdict
+
+    def _key_of(self, connection: sa.Connection, passport: Passport, verdict: Verdict) -> PublicKey:
+        """Return the hospital's key as the study's plan pins it."""
+        signed = get_study(connection, passport.lineage.study)["signed"]
+        place = peek_study(signed).find_site(verdict.participant)
+        if place is None:
+            raise IntegrityError("models.other_verdict", participant=verdict.participant[:80])
+        return PublicKey.from_text(place.key)
 
     def _passports(self) -> list[Path]:
         return sorted(self._models.glob("*.passport")) if self._models.is_dir() else []
 
-    def _mark_one(self, path: Path, revoked: dict[AgreementId, Revocation]) -> int:
+    def _mark_one(
+        self, path: Path, revoked: dict[AgreementId, Revocation], audited: set[str]
+    ) -> int:
         passport = self._passport(path)
         sites = [site for site in passport.sites if site.agreement in revoked]
-        if not sites:
+        if not sites and passport.digest not in audited:
             return 0
         with self._connector.database.read() as connection:
             known = _list_marked(connection, passport)
@@ -116,8 +180,13 @@ class Marker:
             statements = _list_statements(connection, passport)
         if read_marks(path) == statements:
             return
-        marks = [read_mark(one) for one in statements]
-        write_atomic(path.with_suffix(".card.md"), write_card(passport, marks=marks).encode())
+        revoked, audited = split_marks(statements)
+        card = write_card(
+            passport,
+            marks=[read_mark(one) for one in revoked],
+            audits=[read_audit_mark(one) for one in audited],
+        )
+        write_atomic(path.with_suffix(".card.md"), card.encode())
         write_marks(path, statements)
 
 
@@ -139,9 +208,13 @@ def _list_marked(connection: sa.Connection, passport: Passport) -> set[str]:
 
 
 def _list_statements(connection: sa.Connection, passport: Passport) -> list[str]:
-    query = (
-        sa.select(MARKS.c.statement)
-        .where(MARKS.c.passport == passport.digest)
-        .order_by(MARKS.c.agreement)
-    )
-    return list(connection.execute(query).scalars())
+    """Return what stands beside a passport: revoked agreements, then verdicts."""
+    found: list[str] = []
+    for table in (MARKS, AUDITS):
+        query = (
+            sa.select(table.c.statement)
+            .where(table.c.passport == passport.digest)
+            .order_by(table.c.agreement)
+        )
+        found += connection.execute(query).scalars()
+    return found

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from consilium.kernel.identifiers import ParticipantId
+from consilium.node.answers import MemberShown
 from consilium.node.directory import HubDirectory, describe_entry
 
 
@@ -23,7 +24,7 @@ def members_router(directory: HubDirectory) -> APIRouter:
     """Make the routes."""
     router = APIRouter(prefix="/members", tags=["members"])
 
-    @router.get("")
+    @router.get("", response_model=list[MemberShown])
     def members() -> list[dict[str, Any]]:
         return [dict(describe_entry(entry)) for entry in directory.list_entries()]
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from consilium.kernel.canonical import Digest, digest_of, is_digest
 from consilium.kernel.clock import Clock
@@ -26,12 +25,13 @@ from consilium.persons.passwords import USUAL, Cost
 from consilium.persons.records import Person
 from consilium.persons.roles import Action, may
 from consilium.persons.settings import RULES, ApprovalSettings
-from consilium.persons.store import get_person, list_persons
+from consilium.persons.store import get_person, is_anybody
+from consilium.web.seats import Speaking
 
 WEIGHTS = ".safetensors"
 PASSPORT = ".passport"
-PARTS = (WEIGHTS, PASSPORT, ".card.md", ".bom.json")
-"""The files of one model, in the order in which they are written."""
+PARTS = (WEIGHTS, PASSPORT, ".card.md", ".bom.json", ".marks.json")
+"""The files of one model, in the order in which they are written; not each model has marks."""
 _BASIC = "basic "
 
 
@@ -49,18 +49,20 @@ class Reception:
     models: Path
     cost: Cost = USUAL
 
-    def recognise(self, authorization: str) -> Person:
-        """Return who speaks, by the name and password of a `Basic` header in UTF-8.
+    def recognise(self, speaking: Speaking) -> Person:
+        """Return who speaks: the session's person, else by a `Basic` header in UTF-8.
 
         Raises
         ------
         DeniedError
             `persons.no_first`, `persons.not_recognised`, `persons.locked`.
         """
+        if speaking.seat is not None:
+            return speaking.seat.person
         with self.database.read() as connection:
-            if not list_persons(connection):
+            if not is_anybody(connection):
                 raise DeniedError("persons.no_first")
-        name, password = _read_basic(authorization)
+        name, password = _read_basic(speaking.authorization)
         return recognise(self.database, name, password, clock=self.clock, cost=self.cost)
 
     @contextmanager
@@ -80,18 +82,10 @@ class Reception:
         if not may(person, action):
             raise DeniedError("persons.not_allowed", action=action)
 
-    def list_models(self) -> list[dict[str, Any]]:
-        """List the models that this node keeps, by the time they were made."""
+    def list_passports(self) -> list[Passport]:
+        """List the passports of the models that this node keeps, by the time they were made."""
         found = [read_passport(path.read_text("utf-8")) for path in self._passports()]
-        return [
-            {
-                "digest": one.weights,
-                "name": one.name,
-                "study": one.lineage.study,
-                "created": one.created,
-            }
-            for one in sorted(found, key=lambda one: one.created)
-        ]
+        return sorted(found, key=lambda one: one.created)
 
     def find_passport(self, digest: str) -> Passport:
         """Return the passport of one of our models.
@@ -106,7 +100,7 @@ class Reception:
             raise NotFoundError("node.no_model", digest=digest[:80])
         return read_passport(path.read_text("utf-8"))
 
-    def release_evidence(self, digest: Digest, authorization: str) -> None:
+    def release_evidence(self, digest: Digest, speaking: Speaking) -> None:
         """Let an evidence export leave if the persons that the settings ask for released it.
 
         Raises
@@ -121,7 +115,7 @@ class Reception:
         needed = RULES[self.settings.exports]
         if not needed:
             return
-        with self.acting(self.recognise(authorization)) as (tx, person):
+        with self.acting(self.recognise(speaking)) as (tx, person):
             admit_export(
                 tx, kind=EVIDENCE, digest=digest, by=person, needed=needed, clock=self.clock
             )

@@ -226,11 +226,12 @@ class RunningJobs:
 
     def _kill(self, job: RunningJob, refusal: DeniedError) -> bool:
         """End the process by word and by force; say whether it is gone."""
+        # Taken hold of first: a process that ends at the word takes its line's handle along.
+        with self._lock:
+            handle = os.dup(job.handle) if job.handle is not None else None
         with suppress(OSError):
             job.line.settimeout(_END_S)
             send_message(job.line, Message(line={"end": refusal.as_record()}))
-        with self._lock:
-            handle = os.dup(job.handle) if job.handle is not None else None
         if handle is None:
             return False
         try:

@@ -13,32 +13,44 @@ from consilium.federation.registry import Recipes
 from consilium.federation.secure import SumDesk
 from consilium.federation.secure.store import StoredMemory
 from consilium.federation.statistics.site import installed_statistics
+from consilium.gate.arrays import ArrayFiles
 from consilium.gate.gate import Gate
 from consilium.gate.statistics import NAME as STATISTICS
 from consilium.ledger.files import BlobStore
 from consilium.ledger.lifetime import own_home, stop_on_signals
-from consilium.node.app import Rooms, make_app
+from consilium.node.app import make_app
+from consilium.node.auditing import Auditor
+from consilium.node.catalogue import Catalogue
+from consilium.node.console.app import Announce, open_console
 from consilium.node.desk import DeskServer
 from consilium.node.direct import serve_directly
 from consilium.node.enforcement import Enforcement, end_revoked
 from consilium.node.engine import NodeEngine
+from consilium.node.following import Following
 from consilium.node.front import Front, open_front
 from consilium.node.ground import Ground, lay_ground
 from consilium.node.leading import Leading, Office
 from consilium.node.link import HubLink, keep_refusals
 from consilium.node.membership import load_membership
 from consilium.node.proving import Proofs, make_evidence_desk, make_proofs
+from consilium.node.reading.uploads import UPLOADS, Shed
 from consilium.node.reception import Reception
 from consilium.node.registration import Registrar
 from consilium.node.renewal import Renewal
+from consilium.node.rooms import Rooms
 from consilium.node.settings import load_node_settings
 from consilium.node.tasks import Tasks
 
 LOG = logging.getLogger("consilium.node")
 
 
-def serve(home: Path) -> None:
+def serve(home: Path, *, announce: Announce = lambda _opened: None) -> None:
     """Run a node until it is told to stop.
+
+    Parameters
+    ----------
+    announce : callable
+        Told where the console is, once it answers, if the settings ask for one.
 
     Raises
     ------
@@ -62,10 +74,14 @@ def serve(home: Path) -> None:
         office = Serving(make_app(rooms), home / "run" / "api.sock")
         office.start()
         stack.callback(office.close)
+        opened = open_console(stack, ground.console, rooms)
         serve_directly(stack, ground.settings, front.connector, also=front.routes)
         rooms.leading.resume()
         stack.callback(rooms.leading.close)
         LOG.info("serving %s", membership.participant)
+        if opened is not None:
+            LOG.info("the console is at %s", opened.address)
+            announce(opened)
         stop.wait()
         LOG.info("stopping")
     # A study that is recruiting may wait for a hospital's answer for another half minute,
@@ -134,6 +150,7 @@ def _build(stack: ExitStack, ground: Ground, front: Front, *, blobs: BlobStore) 
         budget=PrivacyBudget(epsilon=ground.settings.epsilon, delta=ground.settings.delta),
     )
     registrar.tidy()
+    Shed(home / UPLOADS).tidy()
     reception = Reception(
         database=ground.database,
         clock=ground.clock,
@@ -141,6 +158,9 @@ def _build(stack: ExitStack, ground: Ground, front: Front, *, blobs: BlobStore) 
         models=home / "models",
     )
     return Rooms(
+        home=home,
+        settings=ground.settings,
+        console=ground.console,
         membership=ground.membership,
         connector=connector,
         directory=directory,
@@ -151,6 +171,16 @@ def _build(stack: ExitStack, ground: Ground, front: Front, *, blobs: BlobStore) 
         tasks=Tasks(),
         evidence=make_evidence_desk(ground, proofs, release=reception.release_evidence),
         reception=reception,
+        recipes=recipes,
+        catalogue=Catalogue(connector, directory),
+        following=Following(),
+        auditor=Auditor(
+            connector=connector,
+            marker=enforcement.marker,
+            arrays=ArrayFiles(blobs),
+            models=home / "models",
+            min_cases=ground.settings.min_cases,
+        ),
     )
 
 

@@ -23,6 +23,7 @@ from consilium.persons.settings import RULES, ApprovalSettings
 
 SECTION = "node"
 APPROVALS = "approvals"
+CONSOLE = "console"
 _LEAST_CASES = 5
 _USUAL = PrivacyBudget()
 _FINEST, _GREATEST_EPSILON, _GREATEST_DELTA = 1e-12, 1e6, 0.5
@@ -46,6 +47,8 @@ class NodeSettings:
     in seconds, at most 60.
     `answer_s` is how long a study that this hospital leads waits for another
     hospital's agreement and start; more where persons decide there.
+    `backups` is the folder of the backups that the console makes; empty means
+    `backups` in the node's folder.
     `proxy` is `http://host:port`, `direct`, or empty for what the environment says;
     `proxy_login` is the path of a file with `user:password` for it.
     With `listen_port` the node also serves its protocol root itself at
@@ -61,6 +64,7 @@ class NodeSettings:
     delta: float = _USUAL.delta
     members_s: int = 20
     answer_s: int = 60
+    backups: str = ""
     proxy: str = ""
     proxy_login: str = ""
     listen_host: str = "127.0.0.1"
@@ -77,6 +81,47 @@ class NodeSettings:
         """Return what holds for the way to the hub from a node in `home`."""
         login = str(home / self.proxy_login) if self.proxy_login else ""
         return ProxyRules(setting=self.proxy, login=login, environment=environment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleSettings:
+    """Where browsers are served.
+
+    `port` 0 serves none. With `certificate` and `certificate_key` (PEM files)
+    by TLS; without them at a loopback address only, for a browser on this
+    machine or behind a reverse proxy on it.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    certificate: str = ""
+    certificate_key: str = ""
+
+    @property
+    def is_local(self) -> bool:
+        """Only browsers on this machine reach it."""
+        return is_loopback(self.host)
+
+    @property
+    def address(self) -> str:
+        """Give the address that a browser opens."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.certificate else 'http'}://{host}:{self.port}/"
+
+
+def load_console_settings(home: Path, *, environment: Mapping[str, str]) -> ConsoleSettings:
+    """Read the section `[console]`; raises as `load_node_settings` does.
+
+    Raises
+    ------
+    InputError
+        `node.console_certificate_needed`.
+    """
+    settings = _load(home, CONSOLE, environment, usual=ConsoleSettings(), read=_read_console)
+    has_pair = bool(settings.certificate and settings.certificate_key)
+    if settings.port and not (has_pair or settings.is_local):
+        raise InputError("node.console_certificate_needed", host=settings.host)
+    return settings
 
 
 def load_node_settings(home: Path, *, environment: Mapping[str, str]) -> NodeSettings:
@@ -135,6 +180,7 @@ def _read_node(table: Section, before: NodeSettings) -> NodeSettings:
         certificate=table.text("certificate", default=before.certificate),
         certificate_key=table.text("certificate_key", default=before.certificate_key),
         authentication=table.choice("authentication", ("on", "off"), default=before.authentication),
+        backups=table.text("backups", default=before.backups),
         proxy=table.text("proxy", default=before.proxy),
         proxy_login=table.text("proxy_login", default=before.proxy_login),
         answer_s=table.whole(
@@ -167,6 +213,15 @@ def _read_approvals(table: Section, before: ApprovalSettings) -> ApprovalSetting
         release_days=table.whole(
             "release_days", low=1, high=_MOST_DAYS, default=before.release_days, digits=True
         ),
+    )
+
+
+def _read_console(table: Section, before: ConsoleSettings) -> ConsoleSettings:
+    return ConsoleSettings(
+        host=table.text("host", default=before.host),
+        port=table.whole("port", low=0, high=65535, default=before.port, digits=True),
+        certificate=table.text("certificate", default=before.certificate),
+        certificate_key=table.text("certificate_key", default=before.certificate_key),
     )
 
 

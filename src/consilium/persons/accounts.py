@@ -17,16 +17,19 @@ from consilium.kernel.identifiers import new_urn
 from consilium.ledger.database import Database, Transaction
 from consilium.persons.passwords import USUAL, Cost, PasswordHash, is_password, nobodys_hash
 from consilium.persons.records import Grant, Person, PersonId, Role
+from consilium.persons.sessions import end_all
 from consilium.persons.store import (
     ACTIVE,
     DISABLED,
     PERSONS,
     ROLES,
+    WELCOMES,
     find_person,
     get_person,
-    list_persons,
+    is_anybody,
     tidy_name,
 )
+from consilium.persons.totp import NEEDED, SecondProof, no_proof
 
 COMMAND_LINE = "command line"
 """Who made the first account: whoever could open the node's own folder."""
@@ -82,25 +85,31 @@ def add_person(
     return get_person(tx.connection, person)
 
 
-def add_first(tx: Transaction, *, name: str, secret: PasswordHash, clock: Clock) -> Person:
-    """Make the first account of all, an administrator's.
+def add_first(
+    tx: Transaction, *, name: str, secret: PasswordHash, clock: Clock, by: str = COMMAND_LINE
+) -> Person:
+    """Make the first account of all, an administrator's; the code for it is worth nothing then.
 
     Raises
     ------
     StateError
         `persons.not_first` if there is an account.
     """
-    if list_persons(tx.connection):
+    if is_anybody(tx.connection):
         raise StateError("persons.not_first", now="persons", wanted="none")
-    person = add_person(tx, name=name, secret=secret, by=COMMAND_LINE, clock=clock)
-    return grant_role(tx, person, _ADMINISTRATOR, by=COMMAND_LINE, clock=clock)
+    tx.execute(delete(WELCOMES))
+    person = add_person(tx, name=name, secret=secret, by=by, clock=clock)
+    return grant_role(tx, person, _ADMINISTRATOR, by=by, clock=clock)
 
 
-def set_password(tx: Transaction, person: Person, secret: PasswordHash, *, by: str) -> None:
-    """Keep another password for a person, and forget wrong tries."""
+def set_password(
+    tx: Transaction, person: Person, secret: PasswordHash, *, by: str, session: str = ""
+) -> None:
+    """Keep another password for a person, forget wrong tries, end the sessions but the named."""
     values = {"hash": secret, "tries": 0, "tried": ""}
     tx.execute(update(PERSONS).where(PERSONS.c.id == person.id).values(values))
     tx.record("person.password_set", person.id, {"by": by})
+    end_all(tx, person.id, by=by, why="password", but=session)
 
 
 def disable(tx: Transaction, person: Person, *, by: str, reason: str) -> Person:
@@ -113,6 +122,7 @@ def disable(tx: Transaction, person: Person, *, by: str, reason: str) -> Person:
     """
     if not person.is_active:
         raise StateError("persons.is_disabled", now=DISABLED, wanted=ACTIVE)
+    end_all(tx, person.id, by=by, why="disabled")
     return _set_state(tx, person, DISABLED, by=by, reason=reason)
 
 
@@ -153,22 +163,32 @@ def withdraw_role(tx: Transaction, person: Person, grant: Grant, *, by: str) -> 
 
 
 def recognise(
-    database: Database, name: str, password: str, *, clock: Clock, cost: Cost = USUAL
+    database: Database,
+    name: str,
+    password: str,
+    *,
+    clock: Clock,
+    cost: Cost = USUAL,
+    second: SecondProof = no_proof,
 ) -> Person:
-    """Return the person who has this name and password.
+    """Return the person who has this name and password, and what `second` asks for besides.
 
     Unknown, disabled and mistaken look alike and take equally long. After five
-    wrong tries the account is locked for a quarter of an hour from the last.
+    wrong tries, of password or code, the account is locked for a quarter of an
+    hour from the last.
 
     Parameters
     ----------
     cost : Cost
         What an unknown name costs; that of the accounts' hashes.
+    second : callable
+        Judges the second factor once the password was right.
 
     Raises
     ------
     DeniedError
-        `persons.not_recognised`, `persons.locked`.
+        `persons.not_recognised`, `persons.locked`, `persons.code_needed`,
+        `persons.wrong_code`.
     """
     person, hashed = _count_try(database, name, now=clock.now())
     is_right = is_password(hashed or nobodys_hash(cost), password)
@@ -176,11 +196,16 @@ def recognise(
         raise DeniedError("persons.not_recognised")
     with database.write() as tx:
         now_person = get_person(tx.connection, person.id)
-        if is_right and now_person.is_active and _hash_of(tx, person) == hashed:
+        is_known = is_right and now_person.is_active and _hash_of(tx, person) == hashed
+        flaw = second(tx, now_person) if is_known else "persons.not_recognised"
+        if not flaw:
             _forget_tries(tx, person)
             return now_person
-        _record_refusal(tx, person)
-    raise DeniedError("persons.not_recognised")
+        if flaw == NEEDED:
+            _forgive_try(tx, person)
+        else:
+            _record_refusal(tx, person)
+    raise DeniedError(flaw)
 
 
 def _count_try(
@@ -210,6 +235,13 @@ def _hash_of(tx: Transaction, person: Person) -> str:
 
 def _forget_tries(tx: Transaction, person: Person) -> None:
     tx.execute(update(PERSONS).where(PERSONS.c.id == person.id).values(tries=0, tried=""))
+
+
+def _forgive_try(tx: Transaction, person: Person) -> None:
+    """Take one try back: nothing wrong was said, only not enough."""
+    left = PERSONS.c.tries - 1
+    match = (PERSONS.c.id == person.id, PERSONS.c.tries > 0)
+    tx.execute(update(PERSONS).where(*match).values(tries=left))
 
 
 def _record_refusal(tx: Transaction, person: Person) -> None:

@@ -1,6 +1,6 @@
 """Who may do what: one table of roles and actions, and one pure function that reads it.
 
-Default deny. An administrator manages accounts and decides nothing else, so
+Default deny. An administrator manages accounts, makes backups and decides nothing else, so
 that nobody can make himself the second person of a release without another
 administrator seeing a new account in the evidence.
 """
@@ -17,6 +17,7 @@ class Action(StrEnum):
     """What a person can be asked to be allowed to do."""
 
     MANAGE_PERSONS = "person.manage"
+    MAKE_BACKUP = "backup.make"
     REGISTER_DATASET = "dataset.register"
     REQUEST_AGREEMENT = "agreement.request"
     REVOKE_AGREEMENT = "agreement.revoke"
@@ -34,7 +35,7 @@ class Action(StrEnum):
 
 
 MAY: Mapping[Role, frozenset[Action]] = {
-    Role.ADMINISTRATOR: frozenset({Action.MANAGE_PERSONS}),
+    Role.ADMINISTRATOR: frozenset({Action.MANAGE_PERSONS, Action.MAKE_BACKUP}),
     Role.STEWARD: frozenset(
         {
             Action.REGISTER_DATASET,

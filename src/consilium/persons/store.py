@@ -116,6 +116,40 @@ CONSENTS = Table(
 )
 """Who has said yes to an item or a release; the key keeps one voice for each person."""
 
+SESSIONS = Table(
+    "session",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("person", Text, ForeignKey("persons.id"), nullable=False),
+    Column("token", Text, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("began", Text, nullable=False),
+    Column("used", Text, nullable=False),
+    Column("ends", Text, nullable=False),
+    Index("uq_session_token", "token", unique=True),
+    Index("ix_session_person", "person"),
+)
+"""Sessions that have begun and not ended. `token` is the SHA-256 of what the browser keeps."""
+
+FACTORS = Table(
+    "second_factor",
+    METADATA,
+    Column("person", Text, ForeignKey("persons.id"), primary_key=True),
+    Column("secret", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("made", Text, nullable=False),
+)
+"""`secret` is sealed with the node's key; `step` is the last one whose code was taken."""
+
+WELCOMES = Table(
+    "welcome_code",
+    METADATA,
+    Column("code", Text, primary_key=True),
+    Column("made", Text, nullable=False),
+)
+"""At most one row, while nobody has an account: the SHA-256 of the first administrator's code."""
+
 
 def tidy_name(name: str) -> str:
     """Write a name in one form: composed letters (NFKC), one blank between words."""
@@ -142,6 +176,11 @@ def get_person(connection: Connection, who: str) -> Person:
     if found is None:
         raise NotFoundError("persons.no_person")
     return found
+
+
+def is_anybody(connection: Connection) -> bool:
+    """Say whether anybody has an account, also a disabled one."""
+    return connection.execute(select(PERSONS.c.id).limit(1)).first() is not None
 
 
 def list_persons(connection: Connection) -> list[Person]:

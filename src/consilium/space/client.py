@@ -92,7 +92,7 @@ class Catalog:
         words = text.casefold().split()
         return [
             entry
-            for entry in _entries(items_of(self._wire.get("/catalog"), "participants"))
+            for entry in _entries(items_of(self._wire.get("/catalog/members"), "participants"))
             if all(word in _spoken(entry) for word in words)
         ]
 
@@ -155,7 +155,7 @@ class Datasets:
 
     def list(self) -> list[Record]:
         """List the datasets."""
-        return items_of(self._wire.get("/datasets"), "datasets")
+        return self._wire.list("/datasets")
 
     def get(self, name: str) -> Record:
         """Return one dataset by name."""
@@ -170,7 +170,7 @@ class Agreements:
 
     def list(self) -> list[Record]:
         """List the agreements."""
-        return items_of(self._wire.get("/agreements"), "agreements")
+        return self._wire.list("/agreements")[::-1]
 
     def get(self, agreement: str) -> Record:
         """Return one agreement, whichever side of it this hospital is on."""

@@ -47,7 +47,7 @@ def run_demo(
         Folder of the space, by default below the working folder. An earlier
         demo there is stopped and replaced.
     keep : bool
-        Leave the space up.
+        Leave the space up, with a console for each hospital.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def _with_seed(plan: SpacePlan, seed: int) -> SpacePlan:
 @contextmanager
 def _space(plan: SpacePlan, home: Path, *, keep: bool, watch: Watch) -> Iterator[RunningSpace]:
     if keep:
-        yield up(plan, home, watch=watch)
+        yield up(plan, home, watch=watch, consoles=True)
         return
     with running_space(plan, home, watch=watch) as space:
         yield space

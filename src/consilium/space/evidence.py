@@ -7,7 +7,7 @@ from pathlib import Path
 from consilium.kernel.errors import NotFoundError
 from consilium.ledger.verification import Verdict
 from consilium.space.proof import verify_home
-from consilium.space.wire import Record, Speaker, Wire, items_of
+from consilium.space.wire import PAGE, Record, Speaker, Wire, items_of
 
 
 class Evidence:
@@ -18,7 +18,15 @@ class Evidence:
 
     def list(self, *, after: int = 0, limit: int = 100) -> list[Record]:
         """List entries after a number, oldest first."""
-        return items_of(self._wire.get("/evidence", after=after, limit=limit), "entries")
+        found: list[Record] = []
+        while len(found) < limit:
+            last = int(found[-1]["seq"]) if found else after
+            wanted = min(limit - len(found), PAGE)
+            page = items_of(self._wire.get("/evidence", after=last, limit=wanted), "items")
+            found += page
+            if len(page) < wanted:
+                break
+        return found
 
     def checkpoint(self) -> str:
         """Return the signed checkpoint over the whole log."""

@@ -85,6 +85,18 @@ def pick_ports(hub: HubPlan) -> tuple[int, int]:
     return first, second
 
 
+def pick_port(host: str) -> int:
+    """Return a port of this machine that is free at this moment.
+
+    Raises
+    ------
+    InputError
+        `space.bad_host`.
+    """
+    with closing(_bind(host, 0, "port")) as bound:
+        return int(bound.getsockname()[1])
+
+
 def _bind(host: str, port: int, key: str) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]

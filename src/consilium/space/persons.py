@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from consilium.space.wire import Speaker, Wire
+from consilium.space.wire import Progress, Speaker, Wire, name_of
 
 Record = dict[str, Any]
 
@@ -135,9 +135,47 @@ class Models:
 
     def list(self) -> list[Record]:
         """List the models."""
-        return [dict(one) for one in self._wire.get("/models")]
+        return self._wire.list("/models")[::-1]
 
     def export(self, digest: str, *, to: str | Path, speaker: Speaker) -> Record:
         """Write a released model with its passport and card into a folder; `files` names them."""
         body = {"to": str(Path(to).absolute())}
         return dict(self._wire.post(f"/models/{digest}/export", body, speaker=speaker))
+
+    def audit(
+        self,
+        digest: str,
+        *,
+        folder: str | Path | None = None,
+        limit: float | None = None,
+        references: int | None = None,
+        progress: Progress | None = None,
+    ) -> Record:
+        """Attack a model with this hospital's own patients, inside its node.
+
+        Parameters
+        ----------
+        digest : str
+            Of the weights.
+        folder : str or Path, optional
+            Where passport and weights lie, for a model that another hospital led.
+        limit : float, optional
+            Greatest area of an attack that passes.
+        references : int, optional
+            Reference models; as many as the data are worth if not given.
+
+        Returns
+        -------
+        dict
+            The verdict; `statement` is its signed form, empty where `withheld`
+            says why it must stay here; `marked` whether it lies beside the passport.
+        """
+        body: Record = {"folder": str(Path(folder).absolute()) if folder else ""}
+        body |= {} if limit is None else {"limit": limit}
+        body |= {} if references is None else {"references": references}
+        task = self._wire.post(f"/models/{quote(digest, safe=':')}/audit", body)
+        return dict(self._wire.wait_task(name_of(task), progress=progress))
+
+    def mark(self, statement: str) -> Record:
+        """Lay another hospital's signed verdict beside the passport that it is about."""
+        return dict(self._wire.post("/verdicts", {"statement": statement}))

@@ -25,6 +25,7 @@ from consilium.kernel.clock import SystemClock
 from consilium.kernel.errors import PeerError, StateError
 from consilium.node.join import join_hub
 from consilium.space.children import Child, Children, last_lines
+from consilium.space.consoles import give_console
 from consilium.space.home import hub_home, node_home, pick_ports, prepare_home
 from consilium.space.plans import HUB_NAME, HubPlan, SpacePlan
 from consilium.space.spacefile import check_files
@@ -51,14 +52,20 @@ class RunningSpace:
 
 
 @contextmanager
-def running_space(plan: SpacePlan, home: Path, *, watch: Watch = silent) -> Iterator[RunningSpace]:
+def running_space(
+    plan: SpacePlan, home: Path, *, watch: Watch = silent, consoles: bool = False
+) -> Iterator[RunningSpace]:
     """Bring a space up, and down again however the block ends.
 
-    The processes also end by themselves if this one is killed.
+    The processes also end by themselves if this one is killed. With `consoles`
+    each hospital's console is served too, as by `up`.
     """
     children: list[Children] = []
     try:
-        yield _bring_up(plan, home, watch=watch, die_with=os.getpid(), begun=children.append)
+        begun = children.append
+        yield _bring_up(
+            plan, home, watch=watch, die_with=os.getpid(), begun=begun, consoles=consoles
+        )
     finally:
         with _undisturbed():
             for each in children:
@@ -76,7 +83,9 @@ def open_space(plan: SpacePlan, home: Path, *, watch: Watch = silent) -> Iterato
         yield space
 
 
-def up(plan: SpacePlan, home: Path, *, watch: Watch = silent) -> RunningSpace:
+def up(
+    plan: SpacePlan, home: Path, *, watch: Watch = silent, consoles: bool = False
+) -> RunningSpace:
     """Bring a space up so that it outlives this process.
 
     Parameters
@@ -87,6 +96,8 @@ def up(plan: SpacePlan, home: Path, *, watch: Watch = silent) -> RunningSpace:
         Its folder; kept from an earlier run of the same space, it is taken up again.
     watch : callable
         Told how far it is.
+    consoles : bool
+        Serve each hospital's console too, at a free port of this machine.
 
     Raises
     ------
@@ -99,7 +110,8 @@ def up(plan: SpacePlan, home: Path, *, watch: Watch = silent) -> RunningSpace:
     """
     children: list[Children] = []
     try:
-        return _bring_up(plan, home, watch=watch, die_with=None, begun=children.append)
+        begun = children.append
+        return _bring_up(plan, home, watch=watch, die_with=None, begun=begun, consoles=consoles)
     except BaseException:
         with _undisturbed():
             for each in children:
@@ -131,6 +143,7 @@ def _bring_up(
     watch: Watch,
     die_with: int | None,
     begun: Callable[[Children], None],
+    consoles: bool = False,
 ) -> RunningSpace:
     """Start hub, join, start nodes, wait until all are ready.
 
@@ -159,6 +172,8 @@ def _bring_up(
     watch(Stage.JOIN, 0, total)
     for number, member in enumerate(plan.participants, start=1):
         _join(space, member.name, title=member.title, location=member.location)
+        if consoles:
+            give_console(node_home(home, member.name))
         watch(Stage.JOIN, number, total)
     # 4.
     nodes = [

@@ -16,7 +16,7 @@ from consilium.kernel.errors import NotFoundError
 from consilium.ledger.certificates import certificate_key, load_certificate
 from consilium.ledger.keys import PublicKey
 from consilium.ledger.verification import Verdict, verify_log
-from consilium.models.marks import Mark, read_mark, read_marks
+from consilium.models.marks import Mark, read_mark, read_marks, split_marks
 from consilium.space.record import ResultRecord
 
 CERTIFICATES = {"node": "keys/participant.crt", "hub": "keys/hub.crt"}
@@ -46,7 +46,8 @@ def marks_of(record: ResultRecord) -> list[Mark]:
 
     Read, not verified: `consilium passport verify` proves them.
     """
-    return [read_mark(text) for text in read_marks(Path(record.model.passport))]
+    revoked, _ = split_marks(read_marks(Path(record.model.passport)))
+    return [read_mark(text) for text in revoked]
 
 
 def database_of(home: Path) -> str:

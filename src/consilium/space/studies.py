@@ -8,7 +8,7 @@ from typing import Any
 
 from consilium.kernel.errors import StateError, texts
 from consilium.space.record import ResultRecord
-from consilium.space.wire import POLL_S, Record, Wire, items_of, name_of
+from consilium.space.wire import POLL_S, Record, Wire, name_of
 
 Seen = Callable[[Record], None]
 """Called with each event of a study."""
@@ -16,6 +16,8 @@ Seen = Callable[[Record], None]
 LIVE = frozenset({"RECRUITING", "SUBMITTED", "RUNNING"})
 COMPLETED = "COMPLETED"
 RESULT_S = 10.0
+MOST_PAUSE_S = 1.0
+"""Longest wait between two looks at a study."""
 
 
 class Studies:
@@ -49,11 +51,11 @@ class Studies:
 
     def wait(self, study: str, *, seen: Seen | None = None) -> ResultRecord:
         """Wait for a study's end and return its result; raises as `run` does."""
-        after, events = 0, []
+        after, events, heard = 0, [], time.monotonic()
         while True:
-            record = self.get(study, after=after)
+            record = self._wire.get(f"/studies/{study}/events", after=after)
             for event in record.get("events", ()):
-                after = max(after, int(event["id"]))
+                after, heard = max(after, int(event["id"])), time.monotonic()
                 events.append(event)
                 if seen is not None:
                     seen(event)
@@ -61,7 +63,8 @@ class Studies:
                 return self._await_result(study)
             if record["state"] not in LIVE:
                 raise _failure(study, record, events)
-            time.sleep(POLL_S)
+            # The longer nothing happens, the more seldom it is asked for.
+            time.sleep(min(MOST_PAUSE_S, max(POLL_S, (time.monotonic() - heard) / 20)))
 
     def _await_result(self, study: str) -> ResultRecord:
         """Fetch the result; it is kept a moment after the study is completed."""
@@ -82,9 +85,13 @@ class Studies:
         """Return a study with its events after `after`."""
         return dict(self._wire.get(f"/studies/{study}", after=after))
 
+    def progress(self, study: str) -> Record:
+        """Tell whom a study waits for, and where each hospital stands; kept after its end."""
+        return dict(self._wire.get(f"/studies/{study}/run"))
+
     def list(self) -> list[Record]:
         """List the studies."""
-        return items_of(self._wire.get("/studies"), "studies")
+        return self._wire.list("/studies")[::-1]
 
     def stop(self, study: str) -> Record:
         """Stop a study; what it has accepted is kept."""

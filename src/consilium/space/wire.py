@@ -19,6 +19,8 @@ from consilium.kernel.errors import NotFoundError, PeerError, StateError, error_
 ANSWER_TIMEOUT_S = 60.0
 """A catalogue or an agreement asks other hospitals first, so answers may take a while."""
 POLL_S = 0.1
+PAGE = 200
+"""Items that are asked for at once."""
 
 Record = dict[str, Any]
 Speaker = tuple[str, str]
@@ -65,6 +67,18 @@ class Wire:
             `space.bad_answer` when it reported nothing.
         """
         return self._ask("GET", path, params=query)
+
+    def list(self, path: str, **query: str | int) -> list[Record]:
+        """Ask for a list, page by page; raises as `get` does."""
+        found: list[Record] = []
+        cursor = ""
+        while True:
+            more = {"cursor": cursor} if cursor else {}
+            page = self.get(path, limit=PAGE, **query, **more)
+            found += items_of(page, "items")
+            cursor = str(page.get("next") or "") if isinstance(page, dict) else ""
+            if not cursor:
+                return found
 
     def fetch(self, path: str, into: Path, *, speaker: Speaker | None = None) -> None:
         """Write a file that the process hands out; raises as `get` does.

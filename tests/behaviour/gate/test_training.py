@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 
 from consilium.dataspace.tables import DATASETS
+from consilium.federation.contract import Chance
+from consilium.federation.noise.presets import AUDIT, read_wish, settings_of
 from consilium.gate.accounting import epsilon_of, noise_for
 from consilium.gate.orders import NoisePlan, RecipeRef
 from consilium.gate.spending import list_budgets
 from consilium.gate.training import secret_of
 from consilium.kernel.canonical import canonical_bytes, digest_of
 from consilium.kernel.errors import DeniedError
+from consilium.kernel.identifiers import ParticipantId
 from consilium.ledger.keys import SigningKey
 from consilium.models.weights import pack_arrays
 
@@ -187,10 +190,13 @@ def test_each_task_has_a_secret_of_its_own_and_a_repeated_one_the_same(world: Wo
     assert secret_of(SigningKey.generate(), world.study, **task) != secrets[0]
 
 
-def test_a_study_without_noise_gets_no_secret(world: World) -> None:
-    order = world.order()
+def test_a_study_that_only_clips_gets_a_secret_for_its_lots_too(world: World) -> None:
+    settings = settings_of(read_wish({"preset": AUDIT}), None)
+    order = prepared(world, None, settings=settings)
     world.gate.admit(order)
-    assert "secret" not in lease(world, order).facts
+    secret = bytes.fromhex(str(lease(world, order).facts["secret"]))
+    chance = Chance(seed=1, participant=ParticipantId("did:web:example.org:north"), secret=secret)
+    assert len(chance.draw_secret("train", 1).uniform(3)) == 3
 
 
 def test_a_recipe_of_that_name_with_other_code_is_refused_before_its_noise(world: World) -> None:

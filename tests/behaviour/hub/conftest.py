@@ -8,17 +8,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from hub_rehearsal import Hub, Node, Rehearsal
+from hub_rehearsal import Hub, Node, Rehearsal, open_rehearsal
 
 
 @pytest.fixture(scope="session")
 def open_space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsal]:
     """A space with hub and signer, for all tests that leave it as it was."""
-    found = Rehearsal(tmp_path_factory.mktemp("open"))
-    found.hub()
-    found.signer()
-    yield found
-    found.close()
+    with open_rehearsal(tmp_path_factory.mktemp("open")) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from consilium.dataspace.ports import WireReply, WireRequest
 from consilium.dataspace.wire.boundary import report_errors
 from consilium.dataspace.wire.client import Client
 from consilium.dataspace.wire.replays import ReplayGuard
+from consilium.dataspace.wire.serving import Server
 from consilium.dataspace.wire.tokens import check_token, make_answer
 from consilium.dataspace.wire.transports import LocalTransport
 from consilium.hub.authority import Kind, engine_server_name
@@ -182,7 +183,7 @@ class Hub:
             timeout_graceful_shutdown=1,
         )
         self.config = config
-        self.server = uvicorn.Server(config)
+        self.server = Server(config)
         self.thread = threading.Thread(target=self.server.run)
         self.thread.start()
         wait_for(lambda: self.server.started)
@@ -377,3 +378,13 @@ def raw(node: Node, request: httpx.Request) -> httpx.Response:
     """Send a request as it is, over the space's TLS."""
     with httpx.Client(verify=node.keys.trust(), timeout=30) as client:
         return client.send(request)
+
+
+@contextmanager
+def open_rehearsal(folder: Path) -> Iterator[Rehearsal]:
+    """Open a space with hub and signer, and close it."""
+    found = Rehearsal(folder)
+    found.hub()
+    found.signer()
+    yield found
+    found.close()

@@ -252,6 +252,20 @@ def test_entries_are_listed_in_pages(place: Any, database: Database) -> None:
     assert log.entries(limit=1)[0].as_record()["facts"] == {"beds": 1}
 
 
+def test_entries_are_searched_by_kind_subject_and_time(place: Any, database: Database) -> None:
+    for number in range(6):
+        with database.write() as tx:
+            tx.record(("a.one", "a.two", "b")[number % 3], f"s{number % 2}", {})
+    search = database.evidence.search
+    assert [one.seq for one in search()] == [6, 5, 4, 3, 2, 1]
+    assert [one.seq for one in search(kind="a.")] == [5, 4, 2, 1]
+    assert [one.seq for one in search(kind="a.two", subject="s1")] == [2]
+    assert [one.seq for one in search(limit=2, behind=4)] == [3, 2]
+    assert [one.seq for one in search(behind=4, is_falling=False)] == [5, 6]
+    assert search(until="1990") == []
+    assert len(search(since="1990", until="2999")) == 6
+
+
 def test_a_changed_entry_is_not_listed_as_if_it_were_true(place: Any, database: Database) -> None:
     place.put(database, "icu")
     place.put(database, "er")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,21 +17,29 @@ from studies_rehearsal import CLOCK, RECIPES, StudySpace, in_days
 from consilium.dataspace.contract_id import Register
 from consilium.dataspace.wire.serving import Serving
 from consilium.federation.flare.processes import ChildState
+from consilium.gate.arrays import ArrayFiles
 from consilium.kernel.canonical import Digest
 from consilium.ledger.certificates import Identity
 from consilium.ledger.cosignatures import Cosignatures
 from consilium.ledger.exports import Exporter
 from consilium.ledger.files import BlobStore
 from consilium.ledger.tiles import LogTiles
-from consilium.node.app import Rooms, make_app
+from consilium.node.app import make_app
+from consilium.node.auditing import Auditor
+from consilium.node.catalogue import Catalogue
 from consilium.node.directory import Entry
 from consilium.node.evidence import EvidenceDesk
+from consilium.node.following import Following
+from consilium.node.marking import Marker
 from consilium.node.membership import EngineAddress, Membership
 from consilium.node.reception import Reception
 from consilium.node.registration import Registrar
+from consilium.node.rooms import Rooms
+from consilium.node.settings import ConsoleSettings, NodeSettings
 from consilium.node.tasks import Tasks
 from consilium.persons.passwords import Cost
 from consilium.persons.settings import ApprovalSettings
+from consilium.web.seats import Speaking
 
 CANARY = "Zhang-Wei-19630412"
 """Stands in the data; must never be told."""
@@ -107,6 +116,12 @@ class Directory:
             for who, key in self.space.space.keys.items()
         ]
 
+    def list_known(self) -> list[Entry]:
+        return self.list_entries()
+
+    def seen_s(self, _participant: str) -> float | None:
+        return 1.0
+
     def find_register(self) -> Register:
         return Register()
 
@@ -153,6 +168,10 @@ class NodeBench:
         )
         self.desk = self._desk()
         rooms: dict[str, Any] = {
+            "home": home,
+            "settings": NodeSettings(database=hospital.url),
+            "console": ConsoleSettings(),
+            "recipes": RECIPES,
             "membership": Membership(
                 space="example.org",
                 name=hospital.name,
@@ -165,15 +184,29 @@ class NodeBench:
             "link": Link(),
             "engine": Child(),
             "registrar": self.registrar,
-            "leading": space.leading(space.office(hospital)),
+            "leading": space.leading(space.office(hospital, models=home / "models")),
             "tasks": Tasks(),
             "reception": self.reception,
             "evidence": self.desk,
+            "catalogue": Catalogue(hospital.connector, Directory(space)),  # type: ignore[arg-type]
+            "following": Following(),
+            "auditor": self._auditor(space),
         }
-        self._serving = Serving(make_app(Rooms(**rooms)), home / "run" / "api.sock")
+        self.rooms = Rooms(**rooms)
+        self._serving = Serving(make_app(self.rooms), home / "run" / "api.sock")
         self._serving.start()
         transport = httpx.HTTPTransport(uds=str(home / "run" / "api.sock"))
         self._http = httpx.Client(transport=transport, base_url="http://node", timeout=90)
+
+    def _auditor(self, space: StudySpace) -> Auditor:
+        connector, models = self.hospital.connector, self.home / "models"
+        return Auditor(
+            connector=connector,
+            marker=Marker(connector, models),
+            arrays=ArrayFiles(BlobStore(space.folder / f"{self.hospital.name}-blobs")),
+            models=models,
+            min_cases=10,
+        )
 
     def _desk(self) -> EvidenceDesk:
         database, key = self.hospital.database, self.hospital.key.public
@@ -187,12 +220,17 @@ class NodeBench:
             release=self._release,
         )
 
-    def _release(self, digest: Digest, authorization: str) -> None:
+    def _release(self, digest: Digest, speaking: Speaking) -> None:
         if self.asks_persons:
-            self.reception.release_evidence(digest, authorization)
+            self.reception.release_evidence(digest, speaking)
 
     def ask(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
         return self._http.request(method, path, json=body, params=query or None)
+
+    def upload(self, name: str, data: bytes, about: Any) -> httpx.Response:
+        """Send a file as a browser's form does."""
+        told = {"about": json.dumps(about)}
+        return self._http.post("/uploads", files={"file": (name, data)}, data=told)
 
     def send(self, method: str, path: str, authorization: str) -> httpx.Response:
         """Ask with a header that says who speaks, and a body that settles an item."""
@@ -203,6 +241,12 @@ class NodeBench:
         answer = self.ask("GET", path, **query)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def items(self, path: str, **query: Any) -> list[dict[str, Any]]:
+        """Ask for a list that fits one page."""
+        page = self.get(path, **query)
+        assert page.get("next") is None or "limit" in query, page
+        return list(page["items"])
 
     def save(self, lines: list[str], *, name: str = "hearts.csv", header: str = HEADER) -> Path:
         path = self.home / name
@@ -251,7 +295,7 @@ class NodeBench:
 
     def check_nothing_left(self) -> None:
         """Check that no registration has left a trace: row, evidence, file, folder or process."""
-        assert self.get("/datasets") == []
+        assert self.items("/datasets") == []
         assert self.hospital.kinds() == []
         assert list(self.blobs.glob("*")) == []
         assert list(self.workshop.glob("*")) == []

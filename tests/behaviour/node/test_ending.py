@@ -33,7 +33,7 @@ def test_an_agreement_is_ended_shown_and_unknown_to_others(
         "reason": REASON,
         "person": "steward",
     }
-    assert [one["state"] for one in node.get("/agreements")] == ["REVOKED"]
+    assert [one["state"] for one in node.items("/agreements")] == ["REVOKED"]
     unknown = node.ask("POST", "/agreements/urn:uuid:none/revocation", {"reason": REASON})
     assert (unknown.status_code, unknown.json()["code"]) == (404, "dataspace.no_agreement")
     bad = node.ask("POST", path.replace(first["id"], first["id"]), {"reason": " "})
@@ -53,7 +53,7 @@ def test_the_model_of_a_revoked_agreement_is_marked_once_and_its_study_says_so(
     passport = Path(node.get(f"/studies/{study}/result")["model"]["passport"])
     marker = Marker(node.hospital.connector, passport.parent)
     assert marker.mark() == 0
-    [agreement] = [one["id"] for one in node.get("/agreements") if one["provider"] == south.me]
+    [agreement] = [one["id"] for one in node.items("/agreements") if one["provider"] == south.me]
     revoke(node.hospital.connector, AgreementId(agreement), reason=REASON)
     assert (marker.mark(), marker.mark()) == (1, 0)
     assert Marker(node.hospital.connector, passport.parent).mark() == 0, "nor after a restart"
@@ -72,7 +72,7 @@ def test_a_file_that_was_lost_is_laid_out_again(
     study = node.ask("POST", "/studies", make_draft(south, west)).json()["study"]
     await_study(node.hospital, StudyId(study))
     passport = Path(node.get(f"/studies/{study}/result")["model"]["passport"])
-    [agreement] = [one["id"] for one in node.get("/agreements") if one["provider"] == west.me]
+    [agreement] = [one["id"] for one in node.items("/agreements") if one["provider"] == west.me]
     revoke(node.hospital.connector, AgreementId(agreement), reason=REASON)
     marker = Marker(node.hospital.connector, passport.parent)
     marker.mark()

@@ -28,7 +28,10 @@ def test_a_registered_dataset_has_its_row_its_offer_its_file_and_its_evidence(
     assert (task["state"], task["error"]) == ("done", None)
     assert task["progress"]["done"] == 1.0
     dataset = task["result"]
-    assert dataset == node.get("/datasets/heart") == node.get("/datasets")[0]
+    (listed,) = node.items("/datasets")
+    shown = node.get("/datasets/heart")
+    assert dataset == listed
+    assert dataset | {"budget": shown["budget"]} == {name: shown[name] for name in dataset}
     assert (dataset["n_train"] + dataset["n_test"], dataset["public"]) == (60, False)
     assert dataset["fingerprint"] == digest_of(source.read_bytes())
     assert dataset["terms"]["algorithms"] == [RECIPES.digests["tabular-logistic"]]
@@ -40,7 +43,7 @@ def test_a_registered_dataset_has_its_row_its_offer_its_file_and_its_evidence(
     with np.load(file, allow_pickle=False) as arrays:
         assert sorted(arrays.files) == ["group", "part", "x", "y"]
     assert list(node.workshop.iterdir()) == []
-    assert CANARY not in json.dumps(node.get("/evidence")) + json.dumps(dataset)
+    assert CANARY not in json.dumps(node.items("/evidence", after=0)) + json.dumps(dataset)
 
 
 def test_a_gbk_file_with_a_chinese_schema_is_taken_in(node: NodeBench) -> None:
@@ -178,7 +181,7 @@ def test_a_name_that_is_taken_is_refused_before_anything_is_read(node: NodeBench
     node.register(source)
     answer = node.ask("POST", "/datasets", node.registration(source))
     assert (answer.status_code, answer.json()["code"]) == (409, "dataspace.dataset_exists")
-    assert len(node.get("/datasets")) == 1
+    assert len(node.items("/datasets")) == 1
 
 
 def test_of_two_registrations_at_once_under_one_name_one_becomes_the_dataset(
@@ -193,7 +196,7 @@ def test_of_two_registrations_at_once_under_one_name_one_becomes_the_dataset(
     codes = [one.json()["code"] for one in answers if one.status_code != 200]
     codes += [task["error"]["code"] for task in tasks if task["error"]]
     assert codes == ["node.dataset_under_way"]
-    (dataset,) = node.get("/datasets")
+    (dataset,) = node.items("/datasets")
     assert dataset["fingerprint"] == digest_of(first.read_bytes())
     assert len(node.array_files()) == 1
     assert node.hospital.kinds() == ["dataset.registered", "offer.published"]
@@ -211,7 +214,7 @@ def test_two_datasets_of_the_same_rows_share_their_array_file(node: NodeBench) -
         for name in ("heart", "heart-again")
     ]
     assert [node.wait(task)["state"] for task in answers] == ["done", "done"]
-    one, other = node.get("/datasets")
+    one, other = node.items("/datasets")
     assert (one["arrays"], one["id"]) == (other["arrays"], one["id"])
     assert one["offer"] != other["offer"]
     assert len(node.array_files()) == 1
@@ -259,7 +262,7 @@ def test_a_workshop_that_cannot_be_made_is_told(node: NodeBench) -> None:
     node.workshop.write_text("a file stands here")
     task = node.register(node.save(rows()))
     assert task["error"]["code"] == "ledger.cannot_write"
-    assert node.get("/datasets") == []
+    assert node.items("/datasets") == []
 
 
 def test_what_a_killed_node_left_in_its_workshop_is_removed_at_the_next_start(
@@ -283,7 +286,8 @@ def test_further_terms_and_a_budget_of_its_own_are_kept(node: NodeBench) -> None
     task = node.register(node.save(rows()), terms=terms(**further), budget={"epsilon": 20})
     assert task["state"] == "done", task["error"]
     dataset = node.get("/datasets/heart")
-    assert dataset["budget"] == {"epsilon": 20, "delta": 0.0001}
+    nothing = {"epsilon": 0, "delta": 0}
+    assert dataset["budget"] == {"epsilon": 20, "delta": 0.0001, "spent": nothing}
     assert {name: dataset["terms"][name] for name in further} == further
     assert dataset["terms"]["secure_aggregation"] is None
     (budget,) = node.get("/budgets")["datasets"]
@@ -312,4 +316,4 @@ def test_impossible_further_terms_are_refused_before_the_data_are_opened(
 ) -> None:
     answer = node.ask("POST", "/datasets", node.registration(node.save(rows()), **change))
     assert (answer.status_code, answer.json()["code"]) == (400, code)
-    assert node.get("/datasets") == []
+    assert node.items("/datasets") == []

@@ -22,7 +22,16 @@ from consilium.persons.records import Grant, Person, QueueItem, Release, Role
 CHEAP = Cost(memory_kib=8, passes=1)
 """What a test's password costs to guess; nothing."""
 PASSWORD = "正确的 horse battery"
-TABLES = ("person_consents", "person_releases", "person_queue", "person_roles", "persons")
+TABLES = (
+    "session",
+    "second_factor",
+    "welcome_code",
+    "person_consents",
+    "person_releases",
+    "person_queue",
+    "person_roles",
+    "persons",
+)
 MODEL = digest_of(b"weights")
 
 

@@ -14,8 +14,10 @@ from consilium.cli import build_app
 from consilium.cli.boundary import run_app
 from consilium.dataspace.wire.serving import Serving
 from consilium.federation.flare.processes import ChildState
-from consilium.node.app import Rooms, make_app
+from consilium.node.app import make_app
 from consilium.node.reception import Reception
+from consilium.node.rooms import Rooms
+from consilium.node.settings import NodeSettings
 from consilium.persons.settings import ApprovalSettings
 
 Run = Callable[..., str]
@@ -31,6 +33,8 @@ def home(conference: Conference, tmp_path: Path) -> Iterator[Path]:
     )
     database = conference.lead.connector.database
     rooms: dict[str, Any] = {
+        "home": tmp_path,
+        "settings": NodeSettings(),
         "membership": SimpleNamespace(
             participant=conference.lead.me, title="北方医院", space="example.org", hub="https://hub"
         ),
@@ -46,7 +50,9 @@ def home(conference: Conference, tmp_path: Path) -> Iterator[Path]:
         ),
         "evidence": SimpleNamespace(database=database),
     }
-    others = dict.fromkeys(("directory", "leading", "tasks"))
+    others = dict.fromkeys(
+        ("directory", "leading", "tasks", "catalogue", "following", "recipes", "console", "auditor")
+    )
     serving = Serving(make_app(Rooms(**rooms, **others)), tmp_path / "home" / "run" / "api.sock")
     serving.start()
     yield tmp_path / "home"

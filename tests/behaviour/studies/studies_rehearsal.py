@@ -65,6 +65,7 @@ HASTE = Patience(
     tries=2,
     rest_s=0.05,
     look_s=0.02,
+    ask_s=0.02,
 )
 """Waits that fit a test."""
 

@@ -134,7 +134,7 @@ def test_tries_are_counted_anew_after_every_accepted_round(make_bench: MakeBench
             bench.engine.inner.abort(job)
 
     # The hub looks at jobs rarely; a hospital that takes its time lets it see each round.
-    bench.hasten(look_s=0.002)
+    bench.hasten(look_s=0.002, ask_s=0.002)
     bench.engine.watch = abort_after_two_rounds
     assert bench.run() is StudyState.COMPLETED
     assert len(bench.outcomes()) > bench.patience.tries
@@ -189,7 +189,7 @@ def test_a_hospital_that_comes_back_is_welcomed_in_the_next_segment(
         if len(bench.events("round_closed")) >= 2:
             bench.engine.absent = set()
 
-    bench.hasten(all_sites_s=0.1, look_s=0.002)
+    bench.hasten(all_sites_s=0.1, look_s=0.002, ask_s=0.002)
     bench.engine.watch = return_after_two_rounds
     assert bench.run() is StudyState.COMPLETED
     assert bench.outcomes() == ["welcome", "finished"]
@@ -203,7 +203,7 @@ def test_a_hospital_that_never_answers_is_welcomed_a_few_times_only(
     make_bench: MakeBench,
 ) -> None:
     bench = make_bench(rounds=40)
-    bench.hasten(look_s=0.002)
+    bench.hasten(look_s=0.002, ask_s=0.002)
     deaf = bench.rehearsal.desks[bench.sites[0]]
     deaf.refuses_from_round = 1
     assert bench.run() is StudyState.COMPLETED

@@ -46,7 +46,7 @@ def test_the_study_goes_on_with_those_who_stay_and_begins_no_segment_for_who_lef
 ) -> None:
     bench = make_bench(rounds=12, quorum=2)
     gone = bench.sites[0]
-    bench.hasten(look_s=0.002)
+    bench.hasten(look_s=0.002, ask_s=0.002)
 
     def go() -> None:
         bench.rehearsal.desks[gone].refuses_from_round = 1

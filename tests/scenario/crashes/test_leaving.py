@@ -5,19 +5,30 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
-from whole_space import all_listening_ports, check_nothing_left, processes_with, wait_until
+from whole_space import (
+    LEAD,
+    all_listening_ports,
+    check_nothing_left,
+    processes_with,
+    wait_until,
+)
 
+from consilium.kernel.errors import ConsiliumError
 from consilium.space.children import REGISTER
-from consilium.space.home import hub_home
+from consilium.space.client import connect
+from consilium.space.home import hub_home, node_home
 
 pytestmark = pytest.mark.scenario
 
@@ -54,7 +65,7 @@ def start_demo(home: Path, *, until: str) -> Demo:
         cwd=home.parent,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env=os.environ | {"LANG": "C", "LC_ALL": "C"},
+        env=os.environ | {"CONSILIUM_LANG": "en", "LANG": "C", "LC_ALL": "C"},
         text=True,
         process_group=0,
     )
@@ -77,12 +88,29 @@ def start_demo(home: Path, *, until: str) -> Demo:
 @pytest.mark.parametrize("stage", [JOINING, TRAINING])
 def test_ctrl_c_ends_the_demo_and_everything_it_started(folder: Path, stage: str) -> None:
     demo = start_demo(folder / "demo", until=stage)
-    os.killpg(demo.process.pid, signal.SIGINT)
+    if stage == JOINING:  # to the launcher alone, while its hospitals come up
+        wait_until(lambda: serves_a_node(demo), within_s=60, what="the first node")
+        demo.process.send_signal(signal.SIGINT)
+    else:  # to the whole group, as a terminal does
+        os.killpg(demo.process.pid, signal.SIGINT)
     _, rest = demo.process.communicate(timeout=2 * END_S)
     check_nothing_left(demo.mark, demo.ports)
     assert demo.process.returncode == INTERRUPTED
+    assert "Stopped at your request" in rest
     assert "Traceback" not in rest
     assert not (demo.home / REGISTER).exists()
+    for path in demo.home.rglob("*.sock"):
+        with socket.socket(socket.AF_UNIX) as probe, pytest.raises(OSError):
+            probe.connect(str(path))
+    with pytest.raises(ConsiliumError, match="Nothing answers"):
+        connect(node_home(demo.home, LEAD))
+
+
+def serves_a_node(demo: Demo) -> bool:
+    """Say whether one of the demo's hospitals has a process already."""
+    with suppress(psutil.Error):
+        return any("node" in process.cmdline() for process in processes_with(demo.mark))
+    return False
 
 
 @pytest.mark.timeout(STAGE_S)

@@ -6,13 +6,10 @@ import hashlib
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
-import time
 import tomllib
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +19,6 @@ import psutil
 import pytest
 
 from consilium.kernel.errors import texts
-from consilium.space.client import connect
 from consilium.space.proof import verify_home
 from consilium.space.record import ResultRecord
 from consilium.space.report.words import NOTE
@@ -231,46 +227,3 @@ def test_a_figure_that_is_not_defined_is_null_and_says_why(heart: Ran) -> None:
 
 def test_nothing_of_the_real_hospitals_is_left_running(heart: Ran) -> None:
     check_clean(heart)
-
-
-@pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with a short name, for the sake of the sockets in it."""
-    return tmp_path_factory.mktemp("cut")
-
-
-@pytest.fixture
-def begun(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Begin a demo and hand it over while its hospitals join."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "consilium", "demo"],
-        cwd=folder,
-        env=os.environ | {"CONSILIUM_LANG": "en"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as demo:
-        assert demo.stderr is not None
-        assert demo.stderr.readline() == "Starting the hub: 1/1\n"
-        yield demo
-        demo.kill()
-
-
-def test_a_demo_that_is_interrupted_takes_everything_down(
-    begun: subprocess.Popen[str], folder: Path
-) -> None:
-    home = folder / ".consilium" / "demo"
-    ends = time.monotonic() + 60
-    while not any(word in one for one in left_behind(home) for word in ("node", "client_main")):
-        assert begun.poll() is None
-        assert time.monotonic() < ends
-        time.sleep(0.05)
-    begun.send_signal(signal.SIGINT)
-    _, said = begun.communicate(timeout=60)
-    assert begun.returncode == 130
-    assert "Stopped at your request" in said
-    assert "Traceback" not in said
-    assert left_behind(folder) == []
-    assert listening(home) == []
-    with pytest.raises(Exception, match="Nothing answers"):
-        connect(home / "north")

@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -158,6 +159,14 @@ def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
+def _go_on(number: int) -> None:
+    """Open the data of a round at once."""
+
+
+def _answer(step: str, number: int) -> None:
+    """Answer a step of a secure sum at once."""
+
+
 @dataclass
 class StandInDesk:
     """A hospital's counter without a gate: it opens data and signs what it is given."""
@@ -170,8 +179,8 @@ class StandInDesk:
     refused: list[str] = field(default_factory=list)
     refuse_admission: ConsiliumError | None = None
     refuse_lease: ConsiliumError | None = None
-    hold: Callable[[int], None] = lambda number: None
-    hear: Callable[[str, int], None] = lambda step, number: None
+    hold: Callable[[int], None] = _go_on
+    hear: Callable[[str, int], None] = _answer
     """Called before a step of a secure sum is answered."""
 
     @property
@@ -376,6 +385,21 @@ class EngineSpace:
             start,
         )
 
+    @contextmanager
+    def lent(self) -> Iterator[EngineSpace]:
+        """Give the running space to one test: everybody there and at rest, and as it was after."""
+        self.wait_for_sites(*self.sites)
+        children = [self.server, *(site.child for site in self.sites.values())]
+        wait_until(
+            lambda: all(len(family(child)) == 2 for child in children),
+            within_s=30,
+            what="the end of every job process",
+        )
+        yield self
+        for site in self.sites.values():
+            site.desk.hold = _go_on
+            site.desk.hear = _answer
+
     def order_again(self, order: Order) -> Order:
         """Write the order of the next attempt at the same segment."""
         return replace(order, attempt=order.attempt + 1)
@@ -478,21 +502,35 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture
-def make_space(tmp_path: Path) -> Iterator[Callable[..., EngineSpace]]:
+@contextmanager
+def engine_spaces(folder: Path) -> Iterator[Callable[..., EngineSpace]]:
     """Make spaces that leave nothing behind."""
     made: list[EngineSpace] = []
 
     def make(*names: str, **given: Any) -> EngineSpace:
-        space = EngineSpace(tmp_path / f"space-{len(made)}", names, **given)
+        space = EngineSpace(folder / f"space-{len(made)}", names, **given)
         made.append(space)
         return space
 
     yield make
     for space in made:
         space.stop()
-    wait_until(lambda: not _processes_in(tmp_path), within_s=10, what="no process left behind")
-    assert not list(tmp_path.glob("*/*.sock"))
+    wait_until(lambda: not _processes_in(folder), within_s=10, what="no process left behind")
+    assert not list(folder.glob("*/*.sock"))
+
+
+@pytest.fixture
+def make_space(tmp_path: Path) -> Iterator[Callable[..., EngineSpace]]:
+    """Make spaces for one test."""
+    with engine_spaces(tmp_path) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def make_lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., EngineSpace]]:
+    """Make spaces that the tests of a file share."""
+    with engine_spaces(tmp_path_factory.mktemp("engine")) as make:
+        yield make
 
 
 def _processes_in(folder: Path) -> list[int]:

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
 
 import psutil
 import pytest
@@ -16,6 +18,7 @@ import pytest
 from consilium.federation.flare.processes import SupervisedChild
 from consilium.federation.folder import SegmentFolder
 from consilium.federation.ports import EngineStatus
+from consilium.gate.orders import Order
 
 from .conftest import EngineSpace, all_gone, family, wait_until
 
@@ -25,6 +28,8 @@ MakeSpace = Callable[..., EngineSpace]
 LONGEST_GAP_S = 12.0
 LONGEST_END_S = 2.0
 HELD = 2
+ATTEMPTS = count(2)
+"""Numbers of further attempts at the undisturbed study's segment."""
 
 
 class Hold:
@@ -41,6 +46,28 @@ class Hold:
             self.free.wait(60)
 
 
+@pytest.fixture(scope="module")
+def three(make_lasting: MakeSpace) -> EngineSpace:
+    """Three hospitals and a hub's engine that the tests here share, each killed in its turn."""
+    space = make_lasting("east", "west", "north")
+    space.start()
+    return space
+
+
+@pytest.fixture
+def space(three: EngineSpace) -> Iterator[EngineSpace]:
+    with three.lent():
+        yield three
+
+
+@pytest.fixture(scope="module")
+def undisturbed(three: EngineSpace) -> tuple[Order, bytes, SegmentFolder]:
+    """A study to which nothing happened: its order, its start, what it left."""
+    order, start = three.order(rounds=4, seed=3)
+    with three.lent():
+        return order, start, three.run(order, start)
+
+
 def job_process(child: SupervisedChild) -> psutil.Process:
     """Find the process that does the job: the helper's youngest child."""
     pid = child.state.pid
@@ -52,10 +79,8 @@ def job_process(child: SupervisedChild) -> psutil.Process:
 
 @pytest.mark.parametrize("whole_site", [False, True], ids=["job process", "whole site"])
 def test_a_killed_site_costs_the_round_a_few_seconds_and_nobody_else_anything(
-    make_space: MakeSpace, whole_site: bool
+    space: EngineSpace, whole_site: bool
 ) -> None:
-    space = make_space("east", "west", "north")
-    space.start()
     north = space.sites["north"]
     hold = Hold(HELD)
     north.desk.hold = hold
@@ -80,9 +105,7 @@ def test_a_killed_site_costs_the_round_a_few_seconds_and_nobody_else_anything(
     assert space.run(again, start).evaluation()["missing"] == []
 
 
-def test_a_job_process_killed_before_its_first_word_costs_no_more(make_space: MakeSpace) -> None:
-    space = make_space("east", "west", "north")
-    space.start()
+def test_a_job_process_killed_before_its_first_word_costs_no_more(space: EngineSpace) -> None:
     north = space.sites["north"]
     order, start = space.order(rounds=2, deadline_s=60)
     job, folder = space.submit(order, start)
@@ -104,34 +127,32 @@ def time_to_round(space: EngineSpace, folder: SegmentFolder, number: int) -> flo
 
 @pytest.mark.parametrize("whole_server", [False, True], ids=["job process", "whole server"])
 def test_after_a_kill_at_the_hub_the_study_goes_on_to_the_same_model(
-    make_space: MakeSpace, whole_server: bool
+    space: EngineSpace, undisturbed: tuple[Order, bytes, SegmentFolder], whole_server: bool
 ) -> None:
-    space = make_space("east", "west")
-    space.start()
-    order, start = space.order(rounds=4, seed=3)
-    undisturbed = space.run(order, start)
+    order, start, whole = undisturbed
     hold = Hold(HELD)
     space.sites["west"].desk.hold = hold
-    second = space.order_again(order)
+    second = replace(order, attempt=next(ATTEMPTS))
     job, folder = space.submit(second, start)
     assert hold.reached.wait(40)
     victims = family(space.server) if whole_server else [job_process(space.server)]
 
+    restarts = space.server.state.restarts
     victims[0].kill()
     wait_until(lambda: all_gone(victims), within_s=5, what="its end")
     hold.free.set()
     closed = len(folder.rounds())
     if whole_server:
-        wait_until(lambda: space.server.state.restarts == 1, within_s=10, what="a restart")
-        space.wait_for_sites("east", "west")
+        wait_until(lambda: space.server.state.restarts > restarts, within_s=10, what="a restart")
+        space.wait_for_sites(*space.sites)
     else:
         wait_until(
             lambda: space.engine.status(job) is EngineStatus.ENDED, within_s=15, what="the news"
         )
-    third = space.order_again(second)
+    third = replace(order, attempt=next(ATTEMPTS))
     resumed = space.run(third, start)
 
-    assert resumed.final() == undisturbed.final()
+    assert resumed.final() == whole.final()
     assert len(folder.rounds()) == closed  # the lost attempt wrote nothing more
     assert not folder.has_ended()
 

@@ -58,25 +58,45 @@ def closed(folder: SegmentFolder) -> dict[int, dict[str, object]]:
     return {event["round"]: event for event in events}
 
 
-def test_a_secure_study_ends_with_the_model_of_a_plain_one(make_space: MakeSpace) -> None:
-    space = make_space(*NAMES)
+@pytest.fixture(scope="module")
+def four(make_lasting: MakeSpace) -> EngineSpace:
+    """Four hospitals and a hub's engine that the tests here share."""
+    space = make_lasting(*NAMES)
     space.start()
+    return space
+
+
+@pytest.fixture
+def space(four: EngineSpace) -> Iterator[EngineSpace]:
+    with four.lent():
+        yield four
+
+
+@pytest.fixture(scope="module")
+def undisturbed(four: EngineSpace) -> SegmentFolder:
+    """A secure study to which nothing happened."""
+    with four.lent():
+        return four.run(*four.order(rounds=3, quorum=3, secure=MASKS))
+
+
+def test_a_secure_study_ends_with_the_model_of_a_plain_one(
+    space: EngineSpace, undisturbed: SegmentFolder
+) -> None:
     plain = space.run(*space.order(rounds=3, quorum=3))
-    secure = space.run(*space.order(rounds=3, quorum=3, secure=MASKS))
-    np.testing.assert_allclose(weights(secure.final()), weights(plain.final()), rtol=0, atol=1e-5)
-    for number, event in closed(secure).items():
+    np.testing.assert_allclose(
+        weights(undisturbed.final()), weights(plain.final()), rtol=0, atol=1e-5
+    )
+    for number, event in closed(undisturbed).items():
         assert event["missing"] == [], number
         assert event["bad"] == {}
         assert event["facts"] == {}
-        assert len(secure.closed_round(number).confirmed) == 4
+        assert len(undisturbed.closed_round(number).confirmed) == 4
 
 
 @pytest.mark.parametrize("step", ["deliver", "confirm"])
 def test_a_site_killed_in_the_middle_of_a_sum_does_not_stop_the_round(
-    make_space: MakeSpace, step: str
+    space: EngineSpace, step: str
 ) -> None:
-    space = make_space(*NAMES)
-    space.start()
     south = space.sites["south"]
     south.desk.hear = stop = Stop(step, 2)
     order, start = space.order(rounds=3, quorum=3, deadline_s=60, secure=MASKS)
@@ -92,12 +112,8 @@ def test_a_site_killed_in_the_middle_of_a_sum_does_not_stop_the_round(
 
 @pytest.mark.parametrize("step", ["share", "reveal"])
 def test_after_a_kill_at_the_hub_in_the_middle_of_a_sum_the_study_ends_with_the_same_model(
-    make_space: MakeSpace, step: str
+    space: EngineSpace, undisturbed: SegmentFolder, step: str
 ) -> None:
-    space = make_space(*NAMES)
-    space.start()
-    order, start = space.order(rounds=3, quorum=3, secure=MASKS)
-    undisturbed = space.run(order, start)
     west = space.sites["west"].desk
     fresh, start = space.order(rounds=3, quorum=3, secure=MASKS)
     west.hear = stop = Stop(step, 2)

@@ -17,6 +17,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -169,13 +170,14 @@ class Party:
         return look
 
     def run(self, listener: socket.socket) -> None:
+        # First the dataset, then the door: nobody is to be shown an empty catalogue.
+        if self.hospital.name == "south" and "dataset.registered" not in self.hospital.kinds():
+            self.hospital.register(terms=terms("north", not_after=later(100)))
         app = FastAPI()
         app.include_router(dsp_router(self.hospital.connector), prefix="/dsp")
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
         threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True).start()
         self.hospital.outbox.start()
-        if self.hospital.name == "south" and "dataset.registered" not in self.hospital.kinds():
-            self.hospital.register(terms=terms("north", not_after=later(100)))
         while True:
             with suppress(ConsiliumError):
                 self._act()
@@ -247,7 +249,11 @@ def main(folder: Path) -> int:
         if pid == 0:
             try:
                 Party(folder, name, keys, ports).run(listeners[name])
+            except BaseException:
+                traceback.print_exc()
+                raise
             finally:
+                sys.stderr.flush()
                 os._exit(3)
         return pid
 

@@ -103,6 +103,7 @@ def test_a_revoked_agreement_ends_the_job_at_once_and_the_study_goes_on(space: W
     [left] = watch.of("left")
     assert left["facts"]["participant"] == space.plan.id_of(LEAVING)
     assert left["facts"]["code"] == "gate.agreement_revoked"
+    check_run(space, watch)
     check_evidence(space, agreement)
     check_lead_knows(space, agreement, watch)
     check_passport(space, agreement, Path(record.model.passport))
@@ -113,6 +114,19 @@ def computes_round(space: WholeSpace, number: int) -> bool:
     """Say whether the leaving hospital has opened its data for a round and not answered yet."""
     granted = of_kind(space, LEAVING, "lease.granted")
     return any(entry["facts"]["round"] == number for entry in granted)
+
+
+def check_run(space: WholeSpace, watch: StudyWatch) -> None:
+    """Whoever watched the run sees who left and why, who answered, and who was connected."""
+    run = watch.client.studies.progress(watch.id)
+    sites = {site["participant"]: site for site in run["sites"]}
+    left = sites.pop(space.plan.id_of(LEAVING))
+    assert (left["phase"], left["error"]["code"]) == ("left", "gate.agreement_revoked")
+    assert left["error"]["zh"]
+    assert {site["phase"] for site in sites.values()} == {"done"}
+    assert all(site["rounds_done"] == run["rounds"] for site in sites.values())
+    assert all(site["bytes_up"] and site["bytes_down"] for site in sites.values())
+    assert {"answered", "presence"} <= {event["kind"] for event in watch.events}
 
 
 def check_evidence(space: WholeSpace, agreement: str) -> None:

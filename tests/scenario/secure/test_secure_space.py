@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from whole_space import (
     OTHER,
+    THIRD,
     StudyWatch,
     WholeSpace,
     practice_plan,
@@ -24,8 +25,6 @@ pytestmark = pytest.mark.scenario
 
 ROUNDS = 8
 KILLED_IN = 3
-LONG = 40
-"""Rounds of a study in which a hospital has time to come back."""
 MASKS = {"clip": 8.0, "max_cases": 400, "bits": 32}
 SETTINGS = {"learning_rate": 0.01, "batch_size": 8, "local_steps": 200}
 
@@ -52,7 +51,7 @@ def space(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeSpace]:
     """Four hospitals and a hub that all tests here share."""
     folder = tmp_path_factory.mktemp("secure")
     plan = practice_plan(
-        folder / "data", settings=SETTINGS, rounds=ROUNDS, quorum=3, deadline_s=30, secure=MASKS
+        folder / "data", settings=SETTINGS, rounds=ROUNDS, quorum=3, deadline_s=60, secure=MASKS
     )
     with whole_space(demanding(plan, OTHER), folder / "space") as found:
         found.await_ready()
@@ -126,15 +125,15 @@ def test_a_hospital_that_demands_it_stays_out_of_a_plain_study_and_both_end_with
 def test_a_hospital_killed_in_the_middle_is_lost_for_a_round_and_sums_again_when_it_is_back(
     space: WholeSpace, what: str
 ) -> None:
-    study = space.begin(rounds=LONG)
+    study = space.begin()
     study.await_round(KILLED_IN)
     space.kill(space.serving(OTHER) if what == "node" else space.jobs(OTHER)[0])
     who = space.plan.id_of(OTHER)
     study.await_event("round_closed", holds=lambda facts: who in facts["missing"])
     if what == "node":
-        space.restart(OTHER)
+        space.bring_back(OTHER, holding=THIRD)
     result = study.await_result()
-    assert kept_rounds(study) == list(range(1, LONG + 1))
+    assert kept_rounds(study) == list(range(1, ROUNDS + 1))
     assert who in study.closed[-1]["facts"]["sites"], study.story()
     assert who in {site.id for site in result.sites}
 

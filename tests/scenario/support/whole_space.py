@@ -37,6 +37,8 @@ from consilium.space.watch import silent
 LEAD = "north"
 OTHER = "hillside"
 """A hospital that leads nothing."""
+THIRD = "lakeside"
+"""Another one."""
 SIGNER = "consilium.hub.signer"
 STUDY_S = 180.0
 """Longest wait for anything in a study; far beyond what it takes on a quiet machine."""
@@ -133,7 +135,7 @@ class StudyWatch:
     def story(self) -> str:
         """Tell the events in few words, for a test that failed."""
         told = ("round", "missing", "bad", "segment", "attempt", "first_round", "outcome")
-        told += ("participant", "reason", "for", "code", "time")
+        told += ("participant", "reason", "for", "code", "en", "time")
         lines = []
         for event in self.events:
             facts = {key: event["facts"][key] for key in told if key in event["facts"]}
@@ -232,6 +234,35 @@ class WholeSpace:
             arguments = ["node", "serve", str(node_home(self.home, name))]
         self.running.children.start(name, arguments)
 
+    def serve_anew(self, name: str) -> None:
+        """End a hospital's process in good order and serve it again: its settings are read anew."""
+        process = self.serving(name)
+        process.terminate()
+        wait_until(lambda: is_gone(process), within_s=30, what=f"{name}'s end")
+        self.restart(name)
+        self.await_ready()
+
+    @contextmanager
+    def held(self, name: str) -> Iterator[None]:
+        """Hold a hospital's job still: the round under way waits for it, whatever else happens."""
+        (job,) = self.jobs(name)
+        job.suspend()
+        try:
+            yield
+        finally:
+            job.resume()
+
+    def bring_back(self, name: str, *, holding: str) -> None:
+        """Serve a killed hospital again; the round under way at another waits until it is there."""
+        with self.held(holding):
+            self.restart(name)
+            who = self.plan.id_of(name)
+            wait_until(
+                lambda: who in self.connect_once(HUB_NAME)["sites"],
+                within_s=30,
+                what=f"{name} connected",
+            )
+
     # What must hold when nothing goes on.
 
     def strangers(self) -> list[str]:
@@ -310,15 +341,20 @@ class WholeSpace:
 
 @contextmanager
 def whole_space(
-    plan: SpacePlan, home: Path, *, settings: Mapping[str, object] | None = None
+    plan: SpacePlan,
+    home: Path,
+    *,
+    settings: Mapping[str, object] | None = None,
+    consoles: bool = False,
 ) -> Iterator[WholeSpace]:
     """Bring a space up with its data registered; afterwards nothing of it may be left.
 
-    `settings` are the hub's, `section.key` to value.
+    `settings` are the hub's, `section.key` to value. With `consoles` every
+    hospital serves browsers too.
     """
     if settings:
         _make_hub(plan, prepare_home(home, plan), settings)
-    with running_space(plan, home) as running:
+    with running_space(plan, home, consoles=consoles) as running:
         mark = running.children.mark
         space = WholeSpace(running)
         register_datasets(running, watch=silent, clock=SystemClock())

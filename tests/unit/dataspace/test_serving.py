@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import socket
 import ssl
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import FastAPI
+from tests.support.certificates import issue
 
-from consilium.dataspace.wire.serving import Serving, TlsPlace
+from consilium.dataspace.wire.serving import PlainPlace, Serving, TlsPlace
 from consilium.kernel.errors import StateError
 
 Serve = Callable[[Path | TlsPlace], Serving]
@@ -31,28 +31,6 @@ def make_app() -> FastAPI:
         return {"said": "hello"}
 
     return app
-
-
-def issue(place: TlsPlace, name: str, *, key_of: str | None = None) -> bytes:
-    """Write a fresh certificate and its key; return the certificate as it is shown."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    who = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(who)
-        .issuer_name(who)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    place.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    place.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, plain))
-    return certificate.public_bytes(serialization.Encoding.DER)
 
 
 def shown(place: TlsPlace) -> bytes:
@@ -218,3 +196,27 @@ def test_a_function_can_be_called_where_requests_are_answered(tmp_path: Path, se
     serving.call(note)
     assert called.wait(5)
     assert names == ["serving"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_endless", [True, False], ids=["fills all buffers", "falls silent"])
+def test_a_stream_that_nobody_reads_leaves_no_socket_behind(is_endless: bool) -> None:
+    async def stream(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+            await asyncio.sleep(0 if is_endless else 60)
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    serving = Serving(stream, PlainPlace(host="127.0.0.1", port=port))
+    serving.start()
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert client.recv(1)
+        serving.close()
+        client.settimeout(5)
+        with contextlib.suppress(ConnectionResetError):
+            while client.recv(1 << 20):
+                pass

@@ -94,3 +94,16 @@ def test_files_of_an_attempt_are_private(rehearsal: Rehearsal) -> None:
     modes = {oct(file.stat().st_mode & 0o777) for file in folder.path.iterdir()}
     assert modes == {"0o600"}
     assert folder.path.stat().st_mode & 0o077 == 0
+
+
+def test_notes_of_answers_are_read_on_from_where_they_were_left(rehearsal: Rehearsal) -> None:
+    _, _, folder = rehearsal.begin()
+    site = next(iter(rehearsal.desks))
+    assert folder.answers() == ([], 0)
+    folder.note_answer("train", 1, site=site, size=40)
+    notes, end = folder.answers()
+    assert notes == [{"task": "train", "round": 1, "site": site, "bytes": 40}]
+    with (folder.path / "answers.jsonl").open("ab") as file:
+        file.write(b'{"task":')  # a line that is being written just now
+    assert folder.answers(end) == ([], end)
+    assert folder.events() == []

@@ -134,10 +134,26 @@ def test_the_same_round_gives_the_same_bytes():
 
 @pytest.mark.parametrize("network", ["resnet10", "resnet18", "densenet"])
 @pytest.mark.parametrize("shrink", [0, 1, 2])
-def test_every_network_answers_for_each_class(network, shrink):
-    given = settings(network=network, shrink=shrink, size=32)
+@pytest.mark.parametrize("way", ["stride", "pool"])
+def test_every_network_answers_for_each_class(network, shrink, way):
+    given = settings(network=network, shrink=shrink, shrink_by=way, size=32)
     made = make_network(given, channels=2, outputs=3)
     assert made(torch.zeros(2, 2, 32, 32)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("way", ["stride", "pool"])
+@pytest.mark.parametrize("shrink", [0, 1, 2])
+def test_either_way_of_halving_leaves_images_of_the_same_size(shrink, way):
+    sizes = []
+    made = make_network(settings(shrink=shrink, shrink_by=way, size=32), channels=1, outputs=3)
+    made.layer1.register_forward_hook(lambda layer, given, answer: sizes.append(answer.shape[-1]))
+    made(torch.zeros(2, 1, 32, 32))
+    assert sizes == [32 >> shrink]
+
+
+def test_the_weights_of_a_round_lie_in_rows_whatever_order_the_network_computes_in():
+    for array in train(settings(shrink_by="pool")).arrays.values():
+        assert array.flags.c_contiguous
 
 
 def test_a_federation_learns_and_a_hospital_alone_does_too():

@@ -247,7 +247,13 @@ def make_cast(tmp_path: Path) -> Callable[..., tuple[FlareCast, FakeCommunicator
         )
         context = SimpleNamespace(get_engine=lambda: engine)
         controller: Any = SimpleNamespace(communicator=communicator)
-        cast = FlareCast(controller, context, abort, refusals=tmp_path / "refusals.jsonl")
+        cast = FlareCast(
+            controller,
+            context,
+            abort,
+            refusals=tmp_path / "refusals.jsonl",
+            note=lambda *_, **__: None,
+        )
         return cast, communicator, abort
 
     return make

@@ -209,7 +209,7 @@ def test_a_node_serves_until_it_is_told_to_stop_and_leaves_nothing(hub: Served) 
         wait_for(lambda: node.ask("GET", "/status").json()["online"])
         (member,) = hub.ask("GET", "/members").json()
         assert (member["name"], member["online"]) == ("tiantan", True)
-        (shown,) = node.ask("GET", "/catalog").json()
+        (shown,) = node.ask("GET", "/catalog/members").json()
         assert shown["datasets"] == []
         second = consilium("node", "serve", str(home))
         assert second.communicate(timeout=READY_S)[1].startswith("Another process already serves")

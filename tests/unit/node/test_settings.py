@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from consilium.kernel.errors import InputError
-from consilium.node.settings import NodeSettings, load_approval_settings, load_node_settings
+from consilium.node.settings import (
+    ConsoleSettings,
+    NodeSettings,
+    load_approval_settings,
+    load_console_settings,
+    load_node_settings,
+)
 from consilium.persons.settings import ApprovalSettings
 
 ENVIRONMENT = "CONSILIUM__NODE__"
@@ -152,3 +158,27 @@ def test_authentication_is_off_on_this_machine_only(tmp_path: Path, text: str, c
     with pytest.raises(InputError) as caught:
         load(tmp_path, f"[node]\n{text}\n")
     assert caught.value.code == code
+
+
+def console(home: Path, text: str, environment: Mapping[str, str] | None = None) -> ConsoleSettings:
+    (home / "node.toml").write_text(text, encoding="utf-8")
+    return load_console_settings(home, environment=environment or {})
+
+
+def test_there_is_no_console_unless_a_port_is_set(tmp_path: Path) -> None:
+    assert console(tmp_path, "[node]\n") == ConsoleSettings()
+    assert ConsoleSettings().port == 0
+    found = console(tmp_path, "[console]\nport = 1\n", {"CONSILIUM__CONSOLE__PORT": "8080"})
+    assert found.address == "http://127.0.0.1:8080/"
+    assert console(tmp_path, '[console]\nport = 1\nhost = "::1"\n').address == "http://[::1]:1/"
+
+
+def test_a_console_that_others_reach_needs_a_certificate(tmp_path: Path) -> None:
+    text = '[console]\nhost = "10.0.0.1"\nport = 8443\n'
+    for more in ("", 'certificate = "/c"\n', 'certificate_key = "/k"\n'):
+        with pytest.raises(InputError) as caught:
+            console(tmp_path, text + more)
+        assert caught.value.code == "node.console_certificate_needed"
+    found = console(tmp_path, f'{text}certificate = "/c"\ncertificate_key = "/k"\n')
+    assert found.address == "https://10.0.0.1:8443/"
+    assert not found.is_local

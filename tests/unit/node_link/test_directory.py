@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from consilium.kernel.errors import (
     PeerError,
     StateError,
 )
-from consilium.kernel.identifiers import ParticipantId
+from consilium.kernel.identifiers import ParticipantId, participant_id
 from consilium.ledger.certificates import write_certificate
 from consilium.ledger.keys import SigningKey
 from consilium.node.directory import PINNED, describe_entry
@@ -247,3 +248,33 @@ def test_what_contract_ids_are_made_of_comes_with_the_list(bench: ListBench) -> 
 def test_without_a_list_nothing_is_known_and_nothing_breaks(bench: ListBench) -> None:
     bench.answer = {}
     assert bench.directory.find_register() is None
+
+
+def test_who_pins_a_key_and_who_has_the_turn_to_write_do_not_wait_for_each_other(
+    bench: ListBench,
+) -> None:
+    """As in the first minute of a space, when every key is new to a node."""
+    names = [f"hospital-{number}" for number in range(40)]
+    for name in names:
+        bench.enter(name, SigningKey.generate())
+    members = [participant_id("glioma", name) for name in names]
+    directory = bench.open(stale_s=0)
+
+    def ask(member: ParticipantId) -> str:
+        return directory.key_of(member).text
+
+    def agree(member: ParticipantId) -> str:
+        with bench.database.write() as tx:
+            key = directory.key_of(member).text
+            tx.record("agreement.made", member, {"from": directory.location_of(member)})
+        return key
+
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(ask, member) for member in members]
+        agreed = [pool.submit(agree, member) for member in reversed(members)]
+        _, late = wait([*asked, *agreed], timeout=10)
+    assert not late
+    assert [one.result() for one in asked] == [one.result() for one in reversed(agreed)]
+    directory.key_of(members[0])
+    pinned = bench.database.evidence.entries(kind=PINNED, limit=100)
+    assert sorted(str(one.subject) for one in pinned) == sorted(members)

@@ -95,7 +95,7 @@ def test_searching_takes_every_word_and_tells_the_hospital(tmp_path: Path, serve
         {"participant": "did:web:s:west", "title": "西院 West", "datasets": [heart]},
         {"participant": "did:web:s:east", "title": "East", "datasets": [{"name": "eye"}]},
     ]
-    server.routes[("GET", "/catalog")] = lambda _: (200, members)
+    server.routes[("GET", "/catalog/members")] = lambda _: (200, members)
     with connect(tmp_path) as node:
         assert [each["hospital"] for each in node.catalog.search("HEART chol")] == ["西院 West"]
         assert node.catalog.search("heart retina") == []
@@ -139,7 +139,7 @@ def test_a_study_returns_the_result_record(
     states = iter(["RECRUITING", "RUNNING", "COMPLETED"])
     events = iter([[{"id": 1, "kind": "recruiting", "facts": {}}], [], [{"id": 2, "kind": "x"}]])
     server.routes[("POST", "/studies")] = lambda _: (200, {"study": "u1"})
-    server.routes[("GET", "/studies/u1")] = lambda _: (
+    server.routes[("GET", "/studies/u1/events")] = lambda _: (
         200,
         {"id": "u1", "state": next(states), "reason": "", "events": next(events)},
     )
@@ -151,7 +151,7 @@ def test_a_study_returns_the_result_record(
     assert isinstance(record, ResultRecord)
     assert record.rounds == 15
     assert [event["id"] for event in seen] == [1, 2]
-    assert ("GET", "/studies/u1?after=1", None) in server.asked
+    assert ("GET", "/studies/u1/events?after=1", None) in server.asked
 
 
 def test_a_study_that_fails_tells_why_and_who_declined(tmp_path: Path, server: Server) -> None:
@@ -161,7 +161,7 @@ def test_a_study_that_fails_tells_why_and_who_declined(tmp_path: Path, server: S
     ]
     failed = {"id": "u1", "state": "FAILED", "reason": "study.x", "events": events}
     server.routes[("POST", "/studies")] = lambda _: (200, {"study": "u1"})
-    server.routes[("GET", "/studies/u1")] = lambda _: (200, failed)
+    server.routes[("GET", "/studies/u1/events")] = lambda _: (200, failed)
     with connect(tmp_path) as node, pytest.raises(StateError) as caught:
         node.studies.run(title="T")
     assert "Too few." in caught.value.public

@@ -8,12 +8,13 @@ in the local log.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from consilium.kernel.errors import ConsiliumError, InputError, NotFoundError, StateError
@@ -24,32 +25,42 @@ _LONGEST = 200
 """Letters of all the places that one answer names."""
 
 
-def report_errors(app: FastAPI) -> None:
-    """Let an application answer every error with its record.
+Headers = Mapping[str, str] | None
+Write = Callable[[ConsiliumError, int, Headers], Response]
+"""Writes an error with its status and further headers as an answer."""
+
+
+def write_record(error: ConsiliumError, status: int, headers: Headers = None) -> Response:
+    """Answer with the error's record: code and both sentences."""
+    return JSONResponse(error.as_record(), status_code=status, headers=headers)
+
+
+def report_errors(app: FastAPI, *, write: Write = write_record) -> None:
+    """Let an application answer every error, usually with its record.
 
     Discloses
     ---------
     Code and sentences of the error: identifiers and counts.
     """
-    app.add_exception_handler(ConsiliumError, _ours)
-    app.add_exception_handler(RequestValidationError, _malformed)
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(Exception, _foreign)
+    app.add_exception_handler(ConsiliumError, partial(_ours, write))
+    app.add_exception_handler(RequestValidationError, partial(_malformed, write))
+    app.add_exception_handler(HTTPException, partial(_refused, write))
+    app.add_exception_handler(Exception, partial(_foreign, write))
 
 
-def _ours(_request: Request, error: Exception) -> JSONResponse:
+def _ours(write: Write, _request: Request, error: Exception) -> Response:
     if not isinstance(error, ConsiliumError):
         raise error
     if error.detail:
         LOG.info("%s: %s", error.code, error.detail)
-    return JSONResponse(error.as_record(), status_code=error.http_status)
+    return write(error, error.http_status, None)
 
 
-def _malformed(_request: Request, error: Exception) -> JSONResponse:
+def _malformed(write: Write, _request: Request, error: Exception) -> Response:
     flaws = error.errors() if isinstance(error, RequestValidationError) else ()
     places = sorted({_place(flaw) for flaw in flaws})
     told = InputError("boundary.malformed", places=", ".join(places)[:_LONGEST] or _BODY)
-    return JSONResponse(told.as_record(), status_code=told.http_status)
+    return write(told, told.http_status, None)
 
 
 def _place(flaw: Mapping[str, Any]) -> str:
@@ -59,19 +70,19 @@ def _place(flaw: Mapping[str, Any]) -> str:
     return ".".join(str(part) for part in flaw["loc"][1:]) or _BODY
 
 
-def _refused(request: Request, error: Exception) -> JSONResponse:
+def _refused(write: Write, request: Request, error: Exception) -> Response:
     """Say in the house's own form what the framework refused: a route, a method, a body."""
     if not isinstance(error, HTTPException):
         raise error
     if isinstance(error.__cause__, ConsiliumError):
-        return _ours(request, error.__cause__)
+        return _ours(write, request, error.__cause__)
     told: ConsiliumError = InputError("boundary.malformed", places=_BODY)
     if error.status_code in {404, 405}:
         told = NotFoundError("boundary.no_route", method=request.method[:20])
-    return JSONResponse(told.as_record(), status_code=error.status_code, headers=error.headers)
+    return write(told, error.status_code, error.headers)
 
 
-def _foreign(request: Request, error: Exception) -> JSONResponse:
+def _foreign(write: Write, request: Request, error: Exception) -> Response:
     LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
     told = StateError("boundary.broken", kind=type(error).__name__)
-    return JSONResponse(told.as_record(), status_code=500)
+    return write(told, 500, None)

@@ -50,7 +50,7 @@ class Client:
         Raises
         ------
         PeerError
-            `dataspace.unreachable`, `dataspace.unsigned_answer`,
+            `dataspace.unreachable`, `dataspace.no_answer`, `dataspace.unsigned_answer`,
             `dataspace.bad_answer`.
         IntegrityError
             `dataspace.forged_answer`.

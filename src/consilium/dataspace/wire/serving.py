@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import socket
@@ -70,7 +71,7 @@ class Serving:
         if isinstance(place, TlsPlace):
             options |= {"ssl_certfile": str(place.certificate), "ssl_keyfile": str(place.key)}
         self._config = uvicorn.Config(app, **options)  # type: ignore[arg-type]
-        self._server = uvicorn.Server(self._config)
+        self._server = Server(self._config)
         self._thread: threading.Thread | None = None
         self._listener: socket.socket | None = None
 
@@ -128,6 +129,21 @@ class Serving:
             self._listener = None
             if isinstance(self._place, Path):
                 self._place.unlink(missing_ok=True)
+
+
+class Server(uvicorn.Server):
+    """Cuts the connections that are still open when the time to finish is over.
+
+    A stream that nobody reads would otherwise stay behind with its socket.
+    """
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let requests finish for the time that is set, then cut what is left."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        # A transport lets go of its socket in the loop's next turn.
+        await asyncio.sleep(0)
 
 
 def ask_served(place: Path, target: str, *, timeout_s: float = 5.0) -> Any:

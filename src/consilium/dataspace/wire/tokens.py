@@ -34,6 +34,8 @@ SKEW_S = 60
 
 REQUEST = "request"
 ANSWER = "answer"
+_NOT_THERE = frozenset({502, 503, 504})
+"""What a relay or proxy answers in the place of somebody who is away."""
 
 
 class TokenError(DeniedError):
@@ -186,7 +188,9 @@ def check_answer(
     Raises
     ------
     PeerError
-        `dataspace.unsigned_answer` (retryable) if somebody in between answered.
+        `dataspace.no_answer` (retryable) if somebody in between says that the
+        participant is not there, `dataspace.unsigned_answer` (retryable) if they
+        say anything else.
     IntegrityError
         `dataspace.forged_answer` if the answer is signed, but not as it arrived.
 
@@ -195,6 +199,8 @@ def check_answer(
     Nothing.
     """
     if not text:
+        if status in _NOT_THERE:
+            raise PeerError("dataspace.no_answer", peer=issuer, status=status)
         raise PeerError("dataspace.unsigned_answer", peer=issuer, status=status)
     try:
         claims = verify_statement(text, ANSWER, key)

@@ -129,9 +129,19 @@ def check_mean_rule(rule: str) -> None:
     ---------
     Nothing: it sees a name.
     """
-    if find_rule(rule).combine is not by_cases:
+    if not is_mean_rule(rule):
         known = ", ".join(name for name in sorted(RULES) if RULES[name].combine is by_cases)
         raise InputError("federation.needs_single_updates", rule=rule, known=known)
+
+
+def is_mean_rule(rule: str) -> bool:
+    """Say whether a rule needs nothing but the mean, so that it goes with secure sums.
+
+    Discloses
+    ---------
+    Nothing: it sees a name.
+    """
+    return find_rule(rule).combine is by_cases
 
 
 def knows_modules(rule: str) -> bool:

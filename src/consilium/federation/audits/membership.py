@@ -81,7 +81,7 @@ def audit_membership(fit: Fit, *, cases: int, models: int, seed: int) -> Members
     """
     if models < FEWEST_MODELS or models % 2 or cases < 4:
         raise InputError("federation.bad_audit", models=FEWEST_MODELS)
-    members = _deal(cases, models, np.random.default_rng(seed))
+    members = deal_members(cases, models, np.random.default_rng(seed))
     sure = np.stack([fit(mask, number) for number, mask in enumerate(members)])
     scores = np.stack([_scores(sure, members, target) for target in range(models)])
     return _report(scores, members)
@@ -123,8 +123,17 @@ def memorising_fit(x: Matrix, y: Vector, *, width: int = 2000) -> Fit:
     return fit
 
 
-def _deal(cases: int, models: int, generator: np.random.Generator) -> Members:
-    """Put each case into exactly half of the models."""
+def deal_members(cases: int, models: int, generator: np.random.Generator) -> Members:
+    """Put each case into exactly half of the models.
+
+    Returns
+    -------
+    array of shape (models, cases), bool
+
+    Discloses
+    ---------
+    Nothing.
+    """
     order = np.argsort(generator.random((models, cases)), axis=0)
     return np.asarray(order < models // 2, dtype=np.bool_)
 

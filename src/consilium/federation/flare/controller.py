@@ -12,7 +12,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from consilium.federation.flare.executor import (
 )
 from consilium.federation.flare.jobs import ORDER_FILE, REFUSALS_FILE
 from consilium.federation.folder import SegmentFolder
-from consilium.federation.ports import Task
+from consilium.federation.ports import Note, Task
 from consilium.federation.segment import run_segment
 from consilium.gate.orders import LARGEST_ORDER, Order
 from consilium.gate.sums import Question
@@ -68,7 +68,8 @@ class SegmentController(Controller):
         app = Path(workspace.get_app_dir(fl_ctx.get_job_id()))
         order = Order.from_json((app / ORDER_FILE).read_bytes()[: LARGEST_ORDER + 1])
         folder = SegmentFolder(find_attempt(kit, order))
-        cast = FlareCast(self, fl_ctx, abort_signal, refusals=folder.path / REFUSALS_FILE)
+        refusals = folder.path / REFUSALS_FILE
+        cast = FlareCast(self, fl_ctx, abort_signal, refusals=refusals, note=folder.note_answer)
         run_segment(
             order,
             folder.start(),
@@ -96,13 +97,20 @@ class FlareCast:
     """
 
     def __init__(
-        self, controller: Controller, fl_ctx: FLContext, abort_signal: Signal, *, refusals: Path
+        self,
+        controller: Controller,
+        fl_ctx: FLContext,
+        abort_signal: Signal,
+        *,
+        refusals: Path,
+        note: Note,
     ) -> None:
         self._communicator = controller.communicator
         self._context = fl_ctx
         self._engine = fl_ctx.get_engine()
         self._abort = abort_signal
         self._refusals = refusals
+        self._note_answer = note
         self._members = {client.name for client in fl_ctx.get_engine().get_clients()}
 
     def __call__(
@@ -119,7 +127,11 @@ class FlareCast:
         if not asked:
             self._check_abort()
             return {}
-        gathering = _Gathering(asked)
+
+        def note(name: str, size: int) -> None:
+            self._note_answer(task.kind, task.round, site=names[name], size=size)
+
+        gathering = _Gathering(asked, note=note)
         sent = FlareTask(
             name=task.kind,
             data=_as_shareable(task),
@@ -203,8 +215,11 @@ class FlareCast:
 class _Gathering:
     """The replies to one task as they come, from FLARE's threads."""
 
-    def __init__(self, asked: Sequence[str]) -> None:
+    def __init__(
+        self, asked: Sequence[str], *, note: Callable[[str, int], None] | None = None
+    ) -> None:
         self.asked = tuple(asked)
+        self.note = note
         self.replies: dict[str, bytes] = {}
         self.refusals: dict[str, str] = {}
         self.changed = threading.Event()
@@ -224,6 +239,8 @@ class _Gathering:
         reply = result.get(REPLY)
         if result.get_return_code() == ReturnCode.OK and isinstance(reply, bytes):
             self.replies[name] = reply
+            if self.note is not None:
+                self.note(name, len(reply))
         else:
             refusal = result.get(REFUSAL) or f"engine: {result.get_return_code()}"
             self.refusals[name] = str(refusal)[:2000]

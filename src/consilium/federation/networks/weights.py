@@ -32,7 +32,7 @@ def read_weights(network: nn.Module) -> dict[str, Floats]:
     """
     state = network.state_dict()
     return {
-        name: state[name].detach().cpu().numpy().astype(np.float32, copy=True)
+        name: state[name].detach().cpu().numpy().astype(np.float32, order="C", copy=True)
         for name in sorted(state)
         if state[name].is_floating_point()
     }

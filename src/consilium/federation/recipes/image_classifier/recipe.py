@@ -36,6 +36,7 @@ from consilium.federation.networks import (
     train_round,
     write_weights,
 )
+from consilium.federation.recipes.image_classifier.hiding import check_hiding, train_hidden
 from consilium.federation.recipes.image_classifier.inputs import (
     IMAGE,
     as_channels_first,
@@ -77,7 +78,9 @@ class ImageClassifier:
         InputError
             `federation.unknown_setting`, `federation.bad_setting`.
         """
-        return Settings(**fill_settings(_schema(), given, owner=self.name))
+        settings = Settings(**fill_settings(_schema(), given, owner=self.name))
+        check_hiding(settings, recipe=self.name)
+        return settings
 
     def initial(self, needs: Needs, settings: Settings, *, seed: int) -> dict[str, Tensor]:
         """Draw the starting weights, or take them over from an open or earlier model.
@@ -105,6 +108,9 @@ class ImageClassifier:
     ) -> Prepared:
         """Resize, stack and normalise; the statistics are learnt from `train` alone.
 
+        Where single patients are hidden nothing is learnt, each image is scaled
+        by itself, and nobody is set aside: who is would depend on the others.
+
         Raises
         ------
         InputError
@@ -115,9 +121,11 @@ class ImageClassifier:
             check_labels(cases.y, needs, recipe=self.name)
         if not train.n:
             raise InputError("federation.no_cases", recipe=self.name)
-        training, validation = _set_aside(train, settings.validation_share, chance)
+        hides = settings.clip > 0
+        share = 0.0 if hides else settings.validation_share
+        training, validation = _set_aside(train, share, chance)
         stacked = stack_fields(training, needs, size=settings.size)
-        scale = learn_scaling(stacked, way=settings.normalise)
+        scale = learn_scaling(stacked, way="image" if hides else settings.normalise)
 
         def scaled(cases: Cases) -> Cases:
             images = stack_fields(cases, needs, size=settings.size)
@@ -145,9 +153,21 @@ class ImageClassifier:
         ---------
         The shared weights, and the mean loss over the training part, or over 128
         of its cases, before and after. Batch norms of its own, personal model
-        and class shares stay.
+        and class shares stay. Where patients are hidden the weights alone, at
+        the loss that the plan says.
         """
         outputs = _outputs(start, settings)
+        if settings.clip:
+            hidden = train_hidden(
+                lambda: _network(cases, start, settings),
+                start,
+                cases=cases,
+                settings=settings,
+                outputs=outputs,
+                chance=chance,
+                number=number,
+            )
+            return Trained(arrays=hidden, facts={})
         result = train_round(
             lambda: _network(cases, start, settings),
             start,

@@ -15,6 +15,7 @@ class Settings:
     width: int = 16
     size: int = 64
     shrink: int = 1
+    shrink_by: str = "stride"
     norm: str = "group"
     drop: float = 0.0
     normalise: str = "site"
@@ -44,6 +45,10 @@ class Settings:
     validation_share: float = 0.15
     precision: str = "full"
     threads: int = 0
+    clip: float = 0.0
+    noise: float = 0.0
+    rate: float = 0.3
+    local_steps: int = 10
 
     @property
     def round_plan(self) -> RoundPlan:
@@ -74,5 +79,6 @@ class Settings:
             proximal_mu=0.0,
             personal="none",
             norm="batch" if self.norm == "local_batch" else self.norm,
+            noise=0.0,
             balance="none" if self.balance == "prior" else self.balance,
         )

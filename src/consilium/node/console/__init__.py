@@ -1,0 +1,1 @@
+"""The node's listener for browsers: its application, the table of routes, what screens read."""

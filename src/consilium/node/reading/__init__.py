@@ -1,0 +1,1 @@
+"""What screens read of a node, and what the way without code needs: one file for each part."""
